@@ -1,0 +1,230 @@
+package corosyncconf
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits of a key's full name in cmap, which is its section's path, a dot and
+// the key (corosync's icmap.h).
+const (
+	minName = 3
+	maxName = 255
+)
+
+// rule is what corosync's parser asks of a value.
+type rule struct {
+	want string
+	ok   func(string) bool
+}
+
+var (
+	u8  = within(0, math.MaxUint8)
+	u16 = within(0, math.MaxUint16)
+	u32 = within(0, math.MaxUint32)
+	i32 = within(math.MinInt32, math.MaxInt32)
+	u64 = rule{"unsigned integer", func(s string) bool { _, ok := parseUnsigned(s); return ok }}
+
+	dscp = rule{"number (0..63) or symbolical dscp value", isDSCP}
+	// The models are those of any build of libknet. corosync asks the one it
+	// is linked with, so a node may know fewer.
+	cryptoModel   = oneOf("nss", "openssl", "gcrypt")
+	compressModel = oneOf("zlib", "lz4", "lz4hc", "lzo2", "lzma", "bzip2", "zstd")
+)
+
+// rules has the keys whose values corosync 3.1.10 checks while it parses
+// (coroparse.c:main_config_parser_cb), by the path of their section.
+// Its other paths are listed too: a section whose path is not here is parsed
+// under the rules of the section around it. In all others, values are free text.
+var rules = map[string]map[string]rule{
+	"quorum": {
+		"expected_votes": u32, "votes": u32, "last_man_standing_window": u32, "leaving_timeout": u32,
+		"two_node": u8, "expected_votes_tracking": u8, "allow_downscale": u8,
+		"wait_for_all": u8, "auto_tie_breaker": u8, "last_man_standing": u8,
+	},
+	"quorum.device": {"timeout": u32, "sync_timeout": u32, "votes": u32, "master_wins": u8},
+	"totem": {
+		"version": u32, "nodeid": u32, "threads": u32, "netmtu": u32,
+		"token": u32, "token_coefficient": u32, "token_retransmit": u32, "token_warning": u32,
+		"token_retransmits_before_loss_const": u32, "hold": u32, "join": u32, "send_join": u32,
+		"consensus": u32, "merge": u32, "downcheck": u32, "fail_recv_const": u32,
+		"seqno_unchanged_const": u32, "heartbeat_failures_allowed": u32, "max_network_delay": u32,
+		"window_size": u32, "max_messages": u32, "miss_count_const": u32,
+		"knet_pmtud_interval": u32, "knet_mtu": u32, "knet_compression_threshold": u32,
+		"knet_compression_level": i32, "knet_compression_model": compressModel,
+		"config_version": u64,
+		"ip_version":     oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6"),
+		"ip_dscp":        dscp,
+		"crypto_model":   cryptoModel,
+		"crypto_cipher":  oneOf("none", "aes256", "aes192", "aes128"),
+		"crypto_hash":    oneOf("none", "md5", "sha1", "sha256", "sha384", "sha512"),
+	},
+	"totem.interface": {
+		"linknumber": u8, "mcastport": u16, "ttl": u8, "knet_link_priority": u8,
+		"knet_ping_interval": u32, "knet_ping_timeout": u32, "knet_ping_precision": u32, "knet_pong_count": u32,
+	},
+	"totem.interface.member": {},
+	"system": {
+		"qb_ipc_type":                oneOf("native", "shm", "socket"),
+		"sched_rr":                   oneOf("yes", "no"),
+		"move_to_root_cgroup":        oneOf("yes", "no", "auto"),
+		"allow_knet_handle_fallback": oneOf("yes", "no"),
+	},
+	"nodelist":                      {},
+	"nodelist.node":                 {"nodeid": u32, "quorum_votes": u32},
+	"logging.logger_subsys":         {},
+	"logging.logging_daemon":        {},
+	"uidgid":                        {},
+	"resources":                     {"watchdog_timeout": u32},
+	"resources.system":              {"poll_period": u64},
+	"resources.system.memory_used":  {"poll_period": u64},
+	"resources.process":             {"poll_period": u64},
+	"resources.process.memory_used": {"poll_period": u64},
+}
+
+func within(lo, hi int64) rule {
+	return rule{
+		want: fmt.Sprintf("integer in range (%d..%d)", lo, hi),
+		ok: func(s string) bool {
+			n, ok := parseInteger(s)
+			return ok && lo <= n && n <= hi
+		},
+	}
+}
+
+func oneOf(values ...string) rule {
+	last := len(values) - 1
+	return rule{
+		want: strings.Join(values[:last], ", ") + " or " + values[last],
+		ok:   func(s string) bool { return slices.Contains(values, s) },
+	}
+}
+
+// cSpace is what strtoll skips before a number.
+const cSpace = " \t\n\v\f\r"
+
+// parseInteger reads s as strtoll does in base 10, all of it.
+func parseInteger(s string) (int64, bool) {
+	n, err := strconv.ParseInt(strings.TrimLeft(s, cSpace), 10, 64)
+	return n, err == nil
+}
+
+// parseUnsigned reads s as strtoull does in base 10, all of it; a negative
+// number wraps.
+func parseUnsigned(s string) (uint64, bool) {
+	s = strings.TrimLeft(s, cSpace)
+	digits, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		digits = strings.TrimPrefix(s, "+")
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if negative {
+		n = -n
+	}
+	return n, err == nil
+}
+
+var dscpNames = []string{
+	"cs0", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7", "af11", "af12", "af13",
+	"af21", "af22", "af23", "af31", "af32", "af33", "af41", "af42", "af43", "ef",
+}
+
+// isDSCP accepts the names, and numbers in decimal, octal or hexadecimal as
+// strtol takes them in base 0. Empty is zero.
+func isDSCP(s string) bool {
+	if s == "" || slices.Contains(dscpNames, s) {
+		return true
+	}
+	if strings.ContainsAny(s, "_bBoO") { // Go's own additions to base 0
+		return false
+	}
+	n, err := strconv.ParseInt(strings.TrimLeft(s, cSpace), 0, 64)
+	return err == nil && 0 <= n && n <= 63
+}
+
+// checkName says what is wrong with the name of a key in cmap. Names of more
+// than 254 bytes are cut there before they are looked at.
+func checkName(name string) string {
+	const want = "can't store key %q: its full name must have at least %d characters, and only letters, digits and . _ / : -"
+	name = name[:min(len(name), maxName-1)]
+	if len(name) < minName || strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._/:-", r))
+	}) {
+		return fmt.Sprintf(want, name, minName)
+	}
+	return ""
+}
+
+// checkSection says why corosync refuses to begin s.
+func (s *Section) checkSection() string {
+	// The path is the parent's, a dot and the name; the dot counts even where
+	// there is none.
+	if len(s.parent.path)+len(s.Name())+1 >= maxName {
+		return "start of section makes total cmap path too long"
+	}
+	if s.rules == "uidgid" && s.path != "uidgid" || s.rules == "totem.interface.member" && s.path != "totem.interface.member" {
+		return "subsections are not allowed within " + s.rules + " section"
+	}
+	return ""
+}
+
+// checkOption says why corosync refuses an option of s, and whether the key
+// is to blame rather than the value.
+func (s *Section) checkOption(key, value string) (msg string, onKey bool) {
+	if s.lost {
+		return "", false
+	}
+	if len(s.path)+len(key)+1 >= maxName {
+		return "new key makes total cmap path too long", true
+	}
+	path := join(s.path, key)
+	direct := s.path == s.rules
+	switch {
+	case s.rules == "uidgid":
+		// User and group names are for the node to look up.
+		if key != "uid" && key != "gid" {
+			return "uidgid: only uid and gid are allowed items", true
+		}
+		return "", false
+	case s.rules == "totem.interface.member":
+		if key != "memberaddr" {
+			return "only memberaddr is allowed in member section", true
+		}
+		return "", false
+	case direct || strings.HasPrefix(s.rules, "resources"): // resources' keys count at any depth
+		if r, ok := rules[s.rules][key]; ok && !r.ok(value) {
+			return fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value), false
+		}
+	}
+	return checkName(path), true
+}
+
+// checkEnd says what is wrong with s as a whole, and which of its lines is to
+// blame; nil is the closing one.
+func (s *Section) checkEnd() (*line, string) {
+	switch s.path {
+	case "logging.logger_subsys":
+		subsys := s.last("subsys")
+		if subsys == nil {
+			return nil, "no subsys key in logger_subsys directive"
+		}
+		return subsys, checkName(s.path + "." + subsys.valueText() + ".subsys")
+	case "logging.logging_daemon":
+		name, subsys := s.last("name"), s.last("subsys")
+		if name == nil {
+			return nil, "no name key in logging_daemon directive"
+		}
+		if name.valueText() != "corosync" {
+			if msg := checkName(s.path + "." + name.valueText() + ".name"); msg != "" {
+				return name, msg
+			}
+		}
+		if subsys != nil {
+			return subsys, checkName(s.path + "." + subsys.valueText() + ".subsys")
+		}
+	}
+	return nil, ""
+}
