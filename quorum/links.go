@@ -1,0 +1,167 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Links is the state of the asked node's links, as corosync-cfgtool -s shows it.
+type Links struct {
+	NodeID    uint32 // the node that was asked
+	Transport string // "knet", "udpu" or "udp"; empty before 3.1.1, which do not say
+	Links     []Link
+}
+
+// Link is a link, or in 2.4 a ring.
+type Link struct {
+	Number int
+	// Addr is the node's own address on the link; but with udp and udpu from
+	// 3.1.1 on it is the address of another node.
+	Addr   string
+	Faulty bool   // 2.4: the ring is marked FAULTY
+	Detail string // what is printed in place of Peers, with 2.4, and with udp and udpu up to 3.1.0
+	// Peers has an entry for every node of the nodelist, the asked one
+	// included, in the order of node ids.
+	Peers []Peer
+}
+
+// Peer is the state of a link towards one node.
+type Peer struct {
+	NodeID uint32 // 0 with 3.0.0 and 3.0.1, which number the nodes in their order
+	State  PeerState
+}
+
+// PeerState says whether a link reaches a node.
+type PeerState string
+
+// The states of a peer. Unknown is what corosync could not find out or what
+// contradicts itself ("knet error", "config error", "connected (not enabled)").
+const (
+	Localhost    PeerState = "localhost"
+	Connected    PeerState = "connected"
+	Disconnected PeerState = "disconnected"
+	Unknown      PeerState = "unknown"
+)
+
+var (
+	localLine  = regexp.MustCompile(`^Local node ID (\d+)(?:, transport (\S+))?$`)
+	linkLine   = regexp.MustCompile(`^(?:RING|LINK) ID (\d+)(?: \S*)?$`)
+	addrLine   = regexp.MustCompile(`^\t(?:id|addr)\t= (.*)$`)
+	detailLine = regexp.MustCompile(`^\tstatus\t= (.*)$`)
+	peerLine   = regexp.MustCompile(`^\t\tnode(id)?:? *(\d+):\t(.*)$`)
+)
+
+// ParseLinks reads the standard output of `corosync-cfgtool -s`, all formats of
+// 2.4 to 3.1. It fails on an output that says nothing or breaks off. The tool's
+// exit status is 0 for broken links too since 3.1.1 and is not needed.
+//
+// A knet node that knows no other shows link 0 alone, whatever is configured
+// (issue corosync#643).
+//
+// Source: ringstatusget_do, linkstatusget_do and nodestatusget_do in
+// tools/corosync-cfgtool.c.
+func ParseLinks(out []byte) (Links, error) {
+	l, err := parseLinks(string(out))
+	if err != nil {
+		return Links{}, fmt.Errorf("parse corosync-cfgtool output: %w", err)
+	}
+	return l, nil
+}
+
+func parseLinks(out string) (Links, error) {
+	var l Links
+	var link *Link
+	local := false
+	// complete says that the link before the current line has all it needs.
+	complete := func() bool {
+		return link == nil || link.Addr != "" && (link.Detail != "" || len(link.Peers) > 0)
+	}
+	for line := range strings.Lines(out) {
+		line = strings.TrimSuffix(line, "\n")
+		var err error
+		if m := localLine.FindStringSubmatch(line); m != nil {
+			l.NodeID, err = parseID(m[1])
+			l.Transport = m[2]
+			local = true
+		} else if m := linkLine.FindStringSubmatch(line); m != nil && complete() {
+			l.Links = append(l.Links, Link{})
+			link = &l.Links[len(l.Links)-1]
+			link.Number, err = strconv.Atoi(m[1])
+		} else if strings.HasPrefix(line, "\t") && link != nil {
+			err = link.add(line, l.NodeID)
+		} else if !title(line) {
+			err = errors.New("unexpected")
+		}
+		if err != nil {
+			return Links{}, fmt.Errorf("line %q: %w", line, err)
+		}
+	}
+	switch {
+	case !local:
+		return Links{}, errors.New("no local node id")
+	case !complete():
+		return Links{}, fmt.Errorf("link %d is incomplete", link.Number)
+	}
+	return l, nil
+}
+
+// title reports whether the line is a heading, or a note such as the one about
+// SCTP in 3.1.10.
+func title(line string) bool {
+	return line == "Printing ring status." || line == "Printing link status." || strings.HasPrefix(line, "**")
+}
+
+// add reads one of a link's indented lines.
+func (l *Link) add(line string, local uint32) error {
+	if line == "\tstatus:" {
+		return nil
+	}
+	if m := addrLine.FindStringSubmatch(line); m != nil {
+		l.Addr = m[1]
+		return nil
+	}
+	if m := detailLine.FindStringSubmatch(line); m != nil {
+		l.Detail = m[1]
+		l.Faulty = strings.Contains(m[1], "FAULTY")
+		return nil
+	}
+	m := peerLine.FindStringSubmatch(line)
+	if m == nil {
+		return errors.New("unexpected")
+	}
+	p := Peer{State: peerState(m[3])}
+	if m[1] != "" {
+		var err error
+		if p.NodeID, err = parseID(m[2]); err != nil {
+			return err
+		}
+		if p.NodeID == local {
+			p.State = Localhost // 3.0.2 and 3.0.3 say connected
+		}
+	}
+	l.Peers = append(l.Peers, p)
+	return nil
+}
+
+func peerState(s string) PeerState {
+	switch s {
+	case "localhost":
+		return Localhost
+	case "connected", "link enabled:1\tlink connected:1":
+		return Connected
+	case "disconnected", "disconnected (not enabled)", "link enabled:1\tlink connected:0", "link enabled:0\tlink connected:0":
+		return Disconnected
+	}
+	return Unknown
+}
+
+func parseID(s string) (uint32, error) {
+	id, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("node id %s is out of range", s)
+	}
+	return uint32(id), nil
+}
