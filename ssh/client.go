@@ -1,0 +1,200 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Host is a machine on which shells can be opened: a *Client, or Local.
+type Host interface {
+	Name() string
+	Shell(ctx context.Context) (*Shell, error)
+	Close() error
+}
+
+// maxSessions is how many shells a connection carries at a time; sshd refuses an eleventh (sshd_config(5), MaxSessions).
+const maxSessions = 8
+
+// Client is a connection to a target. It is safe for concurrent use.
+type Client struct {
+	name, address string // address is user@host:port
+	ssh           *gossh.Client
+	dialer        *Dialer
+	sessions      chan struct{} // one element for each shell
+	gone          chan struct{} // closed when the connection has ended
+
+	mu  sync.Mutex
+	why error // the reason, if we know better than "EOF"
+}
+
+func newClient(d *Dialer, conn *gossh.Client) *Client {
+	c := &Client{ssh: conn, dialer: d, sessions: make(chan struct{}, maxSessions), gone: make(chan struct{})}
+	go func() {
+		err := conn.Wait()
+		if err == nil || err == io.EOF {
+			err = errors.New("closed by the other side")
+		}
+		c.giveUp(err)
+		close(c.gone)
+	}()
+	go c.keepAlive(d.timing)
+	return c
+}
+
+// Name returns the target's name.
+func (c *Client) Name() string { return c.name }
+
+// Address returns user@host:port of the address that won the dial.
+func (c *Client) Address() string { return c.address }
+
+// Close ends the connection, for everyone who shares it. Commands that run go on running.
+func (c *Client) Close() error {
+	c.giveUp(errors.New("closed"))
+	return nil
+}
+
+// giveUp closes the connection for the reason why, unless that has happened already.
+func (c *Client) giveUp(why error) {
+	c.mu.Lock()
+	if c.why == nil {
+		c.why = why
+	}
+	c.mu.Unlock()
+	c.ssh.Close()
+}
+
+func (c *Client) reason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
+}
+
+func (c *Client) lost() bool { return c.reason() != nil }
+
+// keepAlive closes the connection when the other side does not answer any more. TCP alone would take a quarter of an
+// hour to notice.
+func (c *Client) keepAlive(t timing) {
+	tick := time.NewTicker(t.keepalive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-c.gone:
+			return
+		}
+		late := time.AfterFunc(t.dead, func() { c.giveUp(fmt.Errorf("no sign of life for %v", t.dead)) })
+		_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; "no" is the usual one
+		late.Stop()
+		if err != nil {
+			c.giveUp(err)
+			return
+		}
+	}
+}
+
+// Shell opens a shell, under sudo if the Options say so. It waits while the connection has as many as it can carry.
+// An error is a DialError, or the context's.
+func (c *Client) Shell(ctx context.Context) (*Shell, error) {
+	select {
+	case c.sessions <- struct{}{}:
+	case <-c.gone:
+		return nil, c.shellError(c.reason())
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
+	}
+	leave := sync.OnceFunc(func() { <-c.sessions })
+	limited, cancel := c.dialer.withTimeout(ctx)
+	defer cancel()
+	user, _, _ := strings.Cut(c.address, "@")
+	sudo := c.dialer.opts.Sudo && user != "root"
+	p, err := await(limited, func() (*process, error) { return c.start(bootstrap(sudo), leave) }, func(p *process) { p.close() })
+	if err == nil {
+		var s *Shell
+		if s, err = startShell(limited, c.name, p, c.dialer.timing, sudo, c.reason); err == nil {
+			return s, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
+	}
+	return nil, c.shellError(err)
+}
+
+func (c *Client) shellError(err error) error {
+	return &DialError{Target: c.name, Address: c.address, Stage: StageShell, Err: err}
+}
+
+// start starts command in a session of its own; leave is called when that has ended.
+func (c *Client) start(command string, leave func()) (*process, error) {
+	session, err := c.ssh.NewSession()
+	if err != nil {
+		leave()
+		if refused, ok := errors.AsType[*gossh.OpenChannelError](err); ok {
+			return nil, &hint{fmt.Errorf("sshd refused another session: %s", refused.Message), "raise MaxSessions in its sshd_config"}
+		}
+		return nil, err
+	}
+	p := &process{stderr: &tail{}, close: func() {
+		go func() { // for it blocks when nobody reads at the other end
+			session.Close()
+			leave()
+		}()
+	}}
+	session.Stderr = p.stderr
+	var errIn, errOut error
+	p.stdin, errIn = session.StdinPipe()
+	p.stdout, errOut = session.StdoutPipe()
+	if err := errors.Join(errIn, errOut, session.Start(command)); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.wait = func() int {
+		err := session.Wait()
+		if exit, ok := errors.AsType[*gossh.ExitError](err); ok {
+			return exit.ExitStatus()
+		}
+		if err != nil {
+			return -1
+		}
+		return 0
+	}
+	return p, nil
+}
+
+// process is a running bootstrap command.
+type process struct {
+	stdin  io.WriteCloser
+	stdout io.Reader
+	stderr *tail
+	wait   func() int // waits for its end and returns the exit status, -1 if there is none
+	close  func()     // lets go of it, running or not, at once
+}
+
+// tail is a writer that keeps the last few KiB.
+type tail struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = append(t.data, p...)
+	if over := len(t.data) - 4096; over > 0 {
+		t.data = t.data[over:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.data))
+}

@@ -1,0 +1,63 @@
+package ssh
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"time"
+)
+
+// What follows lets tests shorten intervals and reach the parsers.
+
+func SetKeepalive(d *Dialer, every, dead time.Duration) {
+	d.timing.keepalive, d.timing.dead = every, dead
+}
+
+func SetHeadStart(d *Dialer, t time.Duration) { d.timing.headStart = t }
+
+func SetRetry(d *Dialer, t time.Duration) { d.timing.retry = t }
+
+func SetResolver(d *Dialer, r *net.Resolver) { d.resolver = r }
+
+func SetHeartbeat(d *Dialer, every, silence time.Duration) {
+	d.timing.heartbeat, d.timing.silence = every, silence
+}
+
+func SetLocalHeartbeat(h Host, every, silence time.Duration) {
+	h.(*local).timing.heartbeat, h.(*local).timing.silence = every, silence
+}
+
+func Offers(d *Dialer, dest string) (names []string) {
+	offers, _ := d.offers(d.Effective(dest))
+	for _, o := range offers {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+func ParseConfig(text string) error {
+	f, err := parseConfig("config", text, "/nonexistent", "/nonexistent", 0)
+	if err == nil {
+		f.apply(&settings{host: "n1", values: map[string][]string{}}, true)
+	}
+	return err
+}
+
+func EncodeRequest(id uint64, c Command) ([]byte, error) { return encodeRequest(id, c) }
+
+// ReadAnswers reads frames until there is an error.
+func ReadAnswers(data []byte) (results []Result, err error) {
+	r := bufio.NewReader(bytes.NewReader(data))
+	for {
+		a, err := readAnswer(r, func() {})
+		if err != nil {
+			return results, err
+		}
+		results = append(results, a.result)
+	}
+}
+
+var (
+	ReadKnownHosts = readKnownHosts
+	MatchPattern   = matchPattern
+)

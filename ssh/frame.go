@@ -1,0 +1,116 @@
+package ssh
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The protocol between Shell and loop.sh. Requests are lines of words, and then bytes that the line counts:
+//
+//	r ID MODE LIMIT SIZE INPUT LENGTH...   ID counts up; MODE is c (child) or s (in the shell itself); LIMIT is in seconds
+//	<SIZE bytes>                           script and arguments, whose lengths are the LENGTHs
+//	<INPUT bytes>                          the script's standard input
+//
+// Any other line is a heartbeat. Heartbeats are only sent while no request is unanswered: head(1), which takes the
+// input off the shell's standard input, may then read ahead without harm. An answer is
+//
+//	a ID STATUS SIZE SIZE
+//	<the bytes of standard output> <the bytes of standard error>
+
+const heartbeat = "h\n"
+
+// maxArgument is the length of the longest argument that Linux passes on to a process, MAX_ARG_STRLEN, less its NUL.
+const maxArgument = 128<<10 - 1
+
+// maxOutput bounds what a command may answer on either stream.
+const maxOutput = 256 << 20
+
+// encodeRequest returns the frame for c, which ends with c.Stdin.
+func encodeRequest(id uint64, c Command) ([]byte, error) {
+	parts := append([]string{c.Script}, c.Args...)
+	mode := "c"
+	if c.InShell {
+		mode = "s"
+	}
+	var head, body strings.Builder
+	for _, part := range parts {
+		if strings.ContainsRune(part, 0) {
+			return nil, errors.New("script or argument holds a NUL")
+		}
+		if len(part) > maxArgument {
+			return nil, fmt.Errorf("script or argument of %d bytes: %d is the limit; put it in Stdin", len(part), maxArgument)
+		}
+		fmt.Fprintf(&head, " %d", len(part))
+		body.WriteString(part)
+	}
+	if body.Len() == 0 {
+		return nil, errors.New("empty script")
+	}
+	limit := strconv.FormatFloat(c.limit().Seconds(), 'f', -1, 64)
+	var frame bytes.Buffer
+	fmt.Fprintf(&frame, "r %d %s %s %d %d%s\n%s", id, mode, limit, body.Len(), len(c.Stdin), head.String(), body.String())
+	frame.Write(c.Stdin)
+	return frame.Bytes(), nil
+}
+
+// answer is one reply frame.
+type answer struct {
+	id     uint64
+	result Result
+}
+
+// readAnswer reads one reply; begun is called once its first line is read. The error is io.EOF only if there was
+// nothing to read.
+func readAnswer(r *bufio.Reader, begun func()) (answer, error) {
+	line, err := r.ReadSlice('\n')
+	if err != nil {
+		if len(line) > 0 && err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return answer{}, err
+	}
+	begun()
+	fields := strings.Fields(string(line))
+	var numbers [4]uint64
+	ok := len(fields) == 5 && fields[0] == "a"
+	for i := 0; ok && i < len(numbers); i++ {
+		numbers[i], err = strconv.ParseUint(fields[i+1], 10, 63)
+		ok = err == nil
+	}
+	if !ok || numbers[1] > 255 {
+		return answer{}, fmt.Errorf("not an answer: %q", line)
+	}
+	if numbers[2] > maxOutput || numbers[3] > maxOutput {
+		return answer{}, fmt.Errorf("%d bytes of output: more than %d", max(numbers[2], numbers[3]), maxOutput)
+	}
+	a := answer{id: numbers[0], result: Result{Status: int(numbers[1])}}
+	if a.result.Stdout, err = readBytes(r, int64(numbers[2])); err == nil {
+		a.result.Stderr, err = readBytes(r, int64(numbers[3]))
+	}
+	return a, err
+}
+
+// readBytes reads n bytes, and does not believe in n before they have come.
+func readBytes(r io.Reader, n int64) ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, r, n); err == io.EOF {
+		return nil, io.ErrUnexpectedEOF
+	} else if err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// limit is how long the command may run.
+func (c Command) limit() time.Duration {
+	if c.Timeout <= 0 {
+		return time.Minute
+	}
+	return c.Timeout
+}
