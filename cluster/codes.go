@@ -1,0 +1,160 @@
+package cluster
+
+// Code names a kind of problem. Codes are part of the contract with scripts:
+// they are only ever added.
+type Code string
+
+// Class tells what a Code means for the whole run.
+type Class int
+
+// The classes of codes.
+const (
+	Refused     Class = iota // the request cannot be carried out as things are
+	Usage                    // the request itself is wrong
+	Unreachable              // a node cannot be reached
+	Finding                  // something that status found
+)
+
+// Codes of problems. What each means stands in CodeTable.
+const (
+	CodeFailed Code = "failed"
+
+	CodeBadName      Code = "bad-name"
+	CodeBadNodeSpec  Code = "bad-node-spec"
+	CodeBadLink      Code = "bad-link"
+	CodeBadID        Code = "bad-nodeid"
+	CodeBadVotes     Code = "bad-votes"
+	CodeBadOption    Code = "bad-option"
+	CodeDuplicate    Code = "duplicate"
+	CodeNoSuchNode   Code = "no-such-node"
+	CodeNeedsYes     Code = "needs-yes"
+	CodeNoCluster    Code = "no-cluster"
+	CodeUnevenLinks  Code = "uneven-links"
+	CodeMixedFamily  Code = "mixed-families"
+	CodeAddress      Code = "address"
+	CodeResolve      Code = "resolve"
+	CodeLoopback     Code = "loopback"
+	CodeHostname     Code = "hostname"
+	CodeSameMachine  Code = "same-machine"
+	CodeExists       Code = "cluster-exists"
+	CodeDifferent    Code = "cluster-differs"
+	CodeOtherCluster Code = "other-cluster"
+	CodeLiveMember   Code = "live-member"
+	CodeKeyExists    Code = "key-exists"
+	CodeNotInstalled Code = "not-installed"
+	CodeNoSystemd    Code = "no-systemd"
+	CodeNotRoot      Code = "not-root"
+	CodeVersion      Code = "version"
+	CodeVersionMix   Code = "version-mix"
+	CodeClock        Code = "clock"
+	CodeDiskFull     Code = "disk-full"
+	CodeLayout       Code = "layout"
+	CodeHeld         Code = "held"
+	CodeQuorum       Code = "quorum"
+	CodeFence        Code = "fence"
+	CodeStep         Code = "step"
+	CodeNotFormed    Code = "not-formed"
+	CodeOutcome      Code = "outcome-unknown"
+
+	CodeUnreachable Code = "unreachable"
+	CodeAuth        Code = "auth"
+	CodeHostKey     Code = "host-key"
+	CodeFacts       Code = "facts"
+
+	CodeNotQuorate    Code = "not-quorate"
+	CodePartition     Code = "partition"
+	CodeAbsent        Code = "absent"
+	CodeInactive      Code = "inactive"
+	CodeCorosync      Code = "corosync-failed"
+	CodeConfigInvalid Code = "config-invalid"
+	CodeConfigDrift   Code = "config-drift"
+	CodeConfigPending Code = "config-pending"
+	CodeVersionDrift  Code = "version-drift"
+	CodeKeyDrift      Code = "key-drift"
+	CodeUnknownMember Code = "unknown-member"
+	CodeLinkDown      Code = "link-down"
+	CodeExpected      Code = "expected-votes"
+	CodeUnfinished    Code = "unfinished"
+	CodeRunning       Code = "operation-running"
+	CodeEditedConfig  Code = "not-this-cluster"
+)
+
+// CodeInfo is one row of CodeTable.
+type CodeInfo struct {
+	Code    Code
+	Class   Class
+	Meaning string
+}
+
+// CodeTable lists every Code with its meaning; docs/codes.md is made from it.
+func CodeTable() []CodeInfo {
+	return []CodeInfo{
+		{CodeFailed, Refused, "something failed that has no code of its own"},
+		{CodeBadName, Usage, "a cluster or node name that cannot be used"},
+		{CodeBadNodeSpec, Usage, "a node argument that cannot be understood, or an unknown key in it"},
+		{CodeBadLink, Usage, "a link number over 7, or a link address or network that cannot be understood"},
+		{CodeBadID, Usage, "a node id outside 1..65535"},
+		{CodeBadVotes, Usage, "votes that are negative or no number"},
+		{CodeBadOption, Usage, "an option value that cannot be used, or options that exclude each other"},
+		{CodeDuplicate, Usage, "the same name, id or address given twice"},
+		{CodeNoSuchNode, Usage, "a node that is not in the cluster's nodelist"},
+		{CodeNeedsYes, Usage, "the command asks before it goes on, and there is no terminal to ask on"},
+		{CodeNoCluster, Refused, "no cluster was named, and none is found here"},
+		{CodeUnevenLinks, Refused, "links that are not the same on all nodes"},
+		{CodeMixedFamily, Refused, "a link with IPv4 on one node and IPv6 on another"},
+		{CodeAddress, Refused, "an address that the node does not have, or a network in which it has none or several"},
+		{CodeResolve, Refused, "a name that does not resolve to an address of the node"},
+		{CodeLoopback, Refused, "a name that resolves to a loopback address only"},
+		{CodeHostname, Refused, "a node name that is not the machine's own name"},
+		{CodeSameMachine, Refused, "two node names that reach one machine"},
+		{CodeExists, Refused, "the cluster exists already"},
+		{CodeDifferent, Refused, "the cluster exists already and is not as asked"},
+		{CodeOtherCluster, Refused, "a node that carries the configuration of another cluster"},
+		{CodeLiveMember, Refused, "a node that is running as a member of another cluster"},
+		{CodeKeyExists, Refused, "a node that carries a cluster key"},
+		{CodeNotInstalled, Refused, "a needed program is not installed on the node"},
+		{CodeNoSystemd, Refused, "the node is not run by systemd"},
+		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
+		{CodeVersion, Refused, "a corosync version that cannot do what is asked"},
+		{CodeVersionMix, Refused, "corosync versions that differ between nodes"},
+		{CodeClock, Refused, "clocks that are apart"},
+		{CodeDiskFull, Refused, "no room for the configuration and the journal on a node"},
+		{CodeLayout, Refused, "a node whose cluster configuration is managed by something else"},
+		{CodeHeld, Refused, "another operation holds a node"},
+		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
+		{CodeFence, Refused, "something on the node would fence it for what is asked"},
+		{CodeStep, Refused, "a step failed on a node"},
+		{CodeNotFormed, Refused, "the nodes did not come together in time"},
+		{CodeOutcome, Unreachable, "the connection was lost during a step: whether it was carried out is not known"},
+		{CodeUnreachable, Unreachable, "a node does not answer"},
+		{CodeAuth, Unreachable, "a node does not accept the login"},
+		{CodeHostKey, Unreachable, "a node's host key is unknown or has changed"},
+		{CodeFacts, Unreachable, "a node was reached but could not be examined"},
+		{CodeNotQuorate, Finding, "no partition has quorum"},
+		{CodePartition, Finding, "the active nodes are not all in one membership"},
+		{CodeAbsent, Finding, "a configured node is not a member"},
+		{CodeInactive, Finding, "corosync is not running on a node"},
+		{CodeCorosync, Finding, "corosync failed on a node, or does not answer"},
+		{CodeConfigInvalid, Finding, "a corosync.conf is missing or corosync would refuse it"},
+		{CodeConfigDrift, Finding, "the nodes do not have the same corosync.conf"},
+		{CodeConfigPending, Finding, "a node runs another config_version than its file has"},
+		{CodeVersionDrift, Finding, "members run different config_versions"},
+		{CodeKeyDrift, Finding, "the nodes do not have the same authkey"},
+		{CodeUnknownMember, Finding, "a member that corosync.conf does not list"},
+		{CodeLinkDown, Finding, "a link between two members is down"},
+		{CodeExpected, Finding, "the expected votes are not what the file says"},
+		{CodeUnfinished, Finding, "an operation was interrupted and is neither finished nor undone"},
+		{CodeRunning, Finding, "an operation is going on"},
+		{CodeEditedConfig, Finding, "a node listed in corosync.conf belongs to no or another cluster"},
+	}
+}
+
+// Class returns the class of c; an unknown code is Refused.
+func (c Code) Class() Class {
+	for _, i := range CodeTable() {
+		if i.Code == c {
+			return i.Class
+		}
+	}
+	return Refused
+}

@@ -1,0 +1,479 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Executor carries plans out, and takes them back when a step fails.
+type Executor struct {
+	// Connect connects to a node anew, after its connection was lost.
+	Connect func(ctx context.Context, n PlanNode) (Node, error)
+	// Report is told what goes on; nil: nobody is.
+	Report Reporter
+	// User and Host say who is at work, for the lock and the journal.
+	User, Host string
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Grace is how long undoing waits for nodes that were lost; 0: 30 s.
+	Grace time.Duration
+}
+
+// Reporter is told what goes on.
+type Reporter interface {
+	// Start says that something began; the function it returns, that it ended.
+	Start(what string) (end func(error))
+	// Warn says something that the admin should read.
+	Warn(text string)
+}
+
+// UnfinishedOpError tells that an operation stopped midway and could not be
+// taken back on every node. The operation's journal is kept on the nodes.
+type UnfinishedOpError struct {
+	ID    string
+	Cause error // why it stopped
+	Undo  error // why it could not be taken back; nil when it was not tried
+}
+
+func (e *UnfinishedOpError) Error() string {
+	s := fmt.Sprintf("stopped midway: %v", e.Cause)
+	if e.Undo != nil {
+		s += fmt.Sprintf("\nnot taken back everywhere: %v", e.Undo)
+	}
+	return s
+}
+
+// Unwrap returns the cause and why it could not be undone.
+func (e *UnfinishedOpError) Unwrap() []error {
+	if e.Undo == nil {
+		return []error{e.Cause}
+	}
+	return []error{e.Cause, e.Undo}
+}
+
+// UndoneError tells that an operation failed and that all of it was taken back.
+type UndoneError struct{ Cause error }
+
+func (e *UndoneError) Error() string { return e.Cause.Error() }
+func (e *UndoneError) Unwrap() error { return e.Cause }
+
+// How long the steps of a plan may take on a node.
+const (
+	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
+	undoTimeout = 5 * time.Minute   // for undoing a whole operation
+)
+
+// run is one operation under way.
+type run struct {
+	*Executor
+	entry Entry
+	mu    sync.Mutex
+	nodes map[string]Node // by name; nil: lost
+	own   []Node          // connected anew here, so closed here
+}
+
+// Run carries plan out on nodes, which it must name all. When it returns nil,
+// everything was done and verified. Otherwise the error is *UndoneError when
+// all of what was done has been taken back, *UnfinishedOpError when not, and
+// any other when nothing was changed.
+func (x *Executor) Run(ctx context.Context, plan *Plan, nodes map[string]Node) error {
+	now := time.Now
+	if x.Now != nil {
+		now = x.Now
+	}
+	started := now().UTC().Truncate(time.Second)
+	entry := Entry{Schema: 1, ID: newID(started), User: x.User, Host: x.Host, Started: started, Plan: plan}
+	r := x.newRun(entry, nodes)
+	defer r.close()
+	if err := r.lock(ctx); err != nil {
+		return err
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	return r.finish(ctx, 0)
+}
+
+// Resume carries on with an interrupted operation, given what the nodes'
+// journals say of it. It can be repeated.
+func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]Node) error {
+	if op.State == StateUndoing {
+		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
+			"clusterctl op undo " + op.ID}}
+	}
+	r := x.newRun(op.entry, nodes)
+	defer r.close()
+	if err := r.lock(ctx); err != nil {
+		return err
+	}
+	if op.State == StateDone {
+		return r.end(ctx, Done)
+	}
+	if len(r.entry.Plan.Blobs) == 0 {
+		if err := r.loadBlobs(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	return r.finish(ctx, op.firstOpen())
+}
+
+// Undo takes back an interrupted operation, given what the nodes' journals say
+// of it. It can be repeated.
+func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Node) error {
+	r := x.newRun(op.entry, nodes)
+	defer r.close()
+	if err := r.lock(ctx); err != nil {
+		return err
+	}
+	if op.State == StateDone {
+		return r.end(ctx, Done)
+	}
+	if err := r.undo(ctx, op.last()); err != nil {
+		return &UnfinishedOpError{ID: op.ID, Cause: errors.New("undo failed"), Undo: err}
+	}
+	return nil
+}
+
+func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
+	r := &run{Executor: x, entry: e, nodes: map[string]Node{}}
+	for name, n := range nodes {
+		r.nodes[name] = n
+	}
+	return r
+}
+
+// newID makes an operation's id: it sorts by time, and two of one second differ.
+func newID(t time.Time) string {
+	return fmt.Sprintf("%s-%04x", t.Format("20060102T150405"), uint16(time.Now().UnixNano()>>10))
+}
+
+// report tells the Reporter that what began; the result tells it the end.
+func (r *run) report(what string) func(error) {
+	if r.Report == nil {
+		return func(error) {}
+	}
+	return r.Report.Start(what)
+}
+
+// lock takes the lock of every node: first that of the first by name, so that
+// of two who try at once one gets through, then the others together.
+func (r *run) lock(ctx context.Context) error {
+	names := r.names()
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	take := func(name string) error {
+		if r.nodes[name] == nil {
+			return nil
+		}
+		return r.lockNode(ctx, r.nodes[name])
+	}
+	if err := each(names[:1], take); err != nil {
+		return err
+	}
+	return each(names[1:], take)
+}
+
+func (r *run) lockNode(ctx context.Context, n Node) error {
+	err := n.Lock(ctx, Holder{Command: r.entry.Plan.Command, User: r.User, Host: r.Host})
+	if held, ok := errors.AsType[*HeldError](err); ok {
+		return &NodeError{Node: n.Name(), Code: CodeHeld, Err: held, Remedy: "wait until that has ended, then run this again"}
+	}
+	return nodeErr(n.Name(), err)
+}
+
+// names returns the names of the plan's nodes, in its order.
+func (r *run) names() []string { return r.entry.Plan.NodeNames() }
+
+// begin writes the journal on every node. When one cannot, nothing was changed
+// anywhere, and the entries already written say so.
+func (r *run) begin(ctx context.Context) error {
+	paths, units := r.entry.Plan.touched()
+	err := each(r.names(), func(name string) error {
+		n, err := r.node(ctx, name)
+		if err != nil {
+			return nodeErr(name, err)
+		}
+		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units)
+		if u, ok := errors.AsType[*UnfinishedError](err); ok {
+			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
+				Remedy: fmt.Sprintf("clusterctl op resume %s, or clusterctl op undo %s, with -H %s", u.ID, u.ID, name)}
+		}
+		return nodeErr(name, err)
+	})
+	if err != nil && !errors.Is(err, ErrOutcomeUnknown) {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = each(r.names(), func(name string) error { // an entry left behind is harmless: it says that nothing was done
+			if r.nodes[name] == nil {
+				return nil
+			}
+			return r.nodes[name].Retire(clean, r.entry.ID)
+		})
+	}
+	return err
+}
+
+// loadBlobs fetches the new contents from the first journal that has them.
+func (r *run) loadBlobs(ctx context.Context) error {
+	var last error
+	for _, name := range r.names() {
+		if r.nodes[name] == nil {
+			continue
+		}
+		blobs, err := r.nodes[name].Blobs(ctx, r.entry.ID)
+		if err == nil {
+			r.entry.Plan.Blobs = blobs
+			return nil
+		}
+		last = nodeErr(name, err)
+	}
+	return last
+}
+
+// finish does the steps from the one with index first, and takes all back when
+// one fails.
+func (r *run) finish(ctx context.Context, first int) error {
+	for i := first; i < len(r.entry.Plan.Steps); i++ {
+		step := r.entry.Plan.Steps[i]
+		ended := r.report(step.What)
+		err := r.do(ctx, step)
+		ended(err)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		ended = r.report("undo")
+		undoErr := r.undo(ctx, i)
+		ended(undoErr)
+		if undoErr != nil {
+			return &UnfinishedOpError{ID: r.entry.ID, Cause: err, Undo: undoErr}
+		}
+		return &UndoneError{err}
+	}
+	return r.end(ctx, Done)
+}
+
+// do carries out a step on its nodes together and waits for its effect.
+func (r *run) do(ctx context.Context, step Step) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := each(step.Nodes, func(name string) error {
+		n, err := r.node(ctx, name)
+		if err == nil {
+			err = n.Do(ctx, r.entry.ID, Note{Doing, step.ID}, step.Do, stepTimeout)
+		}
+		return stepErr(name, step.What, err)
+	})
+	if err != nil || step.Verify == nil {
+		return err
+	}
+	return r.await(ctx, *step.Verify)
+}
+
+// undo takes back the steps up to the one with index last, in reverse, under a
+// deadline of its own, and ends the journal. A node that was lost is waited
+// for a while.
+func (r *run) undo(ctx context.Context, last int) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	grace := r.Grace
+	if grace == 0 {
+		grace = 30 * time.Second
+	}
+	patience := time.Now().Add(grace)
+	failed := map[string]bool{}
+	var mu sync.Mutex
+	var errs error
+	for i := last; i >= 0; i-- {
+		step := r.entry.Plan.Steps[i]
+		err := each(step.Nodes, func(name string) error {
+			mu.Lock()
+			skip := failed[name]
+			mu.Unlock()
+			if skip {
+				return nil
+			}
+			err := r.undoOn(ctx, name, step, patience)
+			if err != nil {
+				mu.Lock()
+				failed[name] = true
+				mu.Unlock()
+			}
+			return stepErr(name, "undo "+step.What, err)
+		})
+		if err != nil {
+			errs = multierror.Append(errs, err)
+		}
+	}
+	if errs != nil {
+		return errs
+	}
+	return r.end(ctx, Undone)
+}
+
+// undoOn takes back a step on one node, with a new connection if the old one
+// was lost.
+func (r *run) undoOn(ctx context.Context, name string, step Step, patience time.Time) error {
+	for {
+		n, err := r.node(ctx, name)
+		if err == nil {
+			err = n.Do(ctx, r.entry.ID, Note{Undoing, step.ID}, step.Undo, stepTimeout)
+		}
+		if err == nil || !again(err) || time.Now().After(patience) || ctx.Err() != nil {
+			return err
+		}
+		if lostConnection(err) {
+			r.drop(name)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// again tells whether what failed may go better after a while.
+func again(err error) bool {
+	_, held := errors.AsType[*HeldError](err) // the old shell still holds the lock
+	ne, ok := errors.AsType[*NodeError](err)
+	return lostConnection(err) || held || ok && ne.Code.Class() == Unreachable
+}
+
+func lostConnection(err error) bool {
+	return errors.Is(err, ErrGone) || errors.Is(err, ErrOutcomeUnknown)
+}
+
+// node returns the node by name, connected anew and locked if it was lost.
+func (r *run) node(ctx context.Context, name string) (Node, error) {
+	r.mu.Lock()
+	n := r.nodes[name]
+	r.mu.Unlock()
+	if n != nil {
+		return n, nil
+	}
+	i := slices.IndexFunc(r.entry.Plan.Nodes, func(p PlanNode) bool { return p.Name == name })
+	if r.Connect == nil || i < 0 {
+		return nil, ErrGone
+	}
+	n, err := r.Connect(ctx, r.entry.Plan.Nodes[i])
+	if err != nil {
+		return nil, err
+	}
+	if err := r.lockNode(ctx, n); err != nil {
+		_ = n.Close()
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nodes[name] = n
+	r.own = append(r.own, n)
+	return n, nil
+}
+
+// close ends the connections that were made anew, and so their locks.
+func (r *run) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.own {
+		_ = n.Close() // closed twice when it was lost again, which does no harm
+	}
+}
+
+func (r *run) drop(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.nodes[name]; n != nil {
+		_ = n.Close()
+		r.nodes[name] = nil
+	}
+}
+
+// end closes the journal on every node: first every node notes that it is over,
+// then each puts it away.
+func (r *run) end(ctx context.Context, phase Phase) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	all := func(f func(Node) error) error {
+		return each(r.names(), func(name string) error {
+			n := r.nodes[name]
+			if n == nil {
+				return nil
+			}
+			return nodeErr(name, f(n))
+		})
+	}
+	err := all(func(n Node) error { return n.End(ctx, r.entry.ID, phase) })
+	if err != nil {
+		return &UnfinishedOpError{ID: r.entry.ID, Cause: err}
+	}
+	if err := all(func(n Node) error { return n.Retire(ctx, r.entry.ID) }); err != nil && r.Report != nil {
+		r.Report.Warn(err.Error())
+	}
+	return nil
+}
+
+// each calls f for all items at once and returns what failed, in their order.
+func each[T any](items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var wg sync.WaitGroup
+	for i, item := range items {
+		wg.Go(func() { errs[i] = f(item) })
+	}
+	wg.Wait()
+	all := &multierror.Error{ErrorFormat: lines}
+	for _, err := range errs {
+		if err != nil {
+			all = multierror.Append(all, err)
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+// lines is one line per error.
+func lines(errs []error) string {
+	s := ""
+	for i, err := range errs {
+		if i > 0 {
+			s += "\n"
+		}
+		s += err.Error()
+	}
+	return s
+}
+
+// nodeErr puts the node's name to an error that has none yet.
+func nodeErr(node string, err error) error { return stepErr(node, "", err) }
+
+func stepErr(node, step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ne, ok := errors.AsType[*NodeError](err); ok && ne.Node == node {
+		if ne.Step == "" {
+			ne.Step = step
+		}
+		return err
+	}
+	ne := &NodeError{Node: node, Step: step, Err: err, Code: CodeStep}
+	switch {
+	case errors.Is(err, ErrOutcomeUnknown):
+		ne.Code = CodeOutcome
+	case errors.Is(err, ErrGone):
+		ne.Code = CodeUnreachable
+	}
+	return ne
+}

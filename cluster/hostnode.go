@@ -1,0 +1,228 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"clusterctl/ssh"
+)
+
+//go:embed script/sections.sh
+var sectionsScript string
+
+//go:embed script/facts.sh
+var factsScript string
+
+//go:embed script/runtime.sh
+var runtimeScript string
+
+//go:embed script/change.sh
+var changeScript string
+
+//go:embed script/lock.sh
+var lockScript string
+
+const endScript = "\nput end 0 ''\n"
+
+// Exit statuses of script/change.sh and script/lock.sh.
+const (
+	statusHeld       = 75
+	statusUnfinished = 76
+	statusStale      = 77
+)
+
+// hostNode is a Node on a machine with a shell: everything it does runs in one
+// bash there, which also holds the lock.
+type hostNode struct {
+	name    string
+	address string
+	shell   *ssh.Shell
+}
+
+// NewNode makes a Node of a shell on a machine. address is how it was reached,
+// or "" for this machine.
+func NewNode(name, address string, shell *ssh.Shell) Node {
+	return &hostNode{name, address, shell}
+}
+
+func (n *hostNode) Name() string    { return n.name }
+func (n *hostNode) Address() string { return n.address }
+func (n *hostNode) Close() error    { return n.shell.Close() }
+
+// run runs a script and makes its failure an error.
+func (n *hostNode) run(ctx context.Context, c ssh.Command) ([]byte, error) {
+	res, err := n.shell.Run(ctx, c)
+	if err != nil {
+		if lost, ok := errors.AsType[*ssh.LostError](err); ok {
+			if lost.Sent {
+				return nil, fmt.Errorf("%w (%v)", ErrOutcomeUnknown, err)
+			}
+			return nil, fmt.Errorf("%w (%v)", ErrGone, err)
+		}
+		return nil, err
+	}
+	if res.Status != 0 {
+		return res.Stdout, &statusError{res.Status, strings.TrimSpace(string(res.Stderr))}
+	}
+	return res.Stdout, nil
+}
+
+// statusError is a script that ended with a status other than 0.
+type statusError struct {
+	status int
+	stderr string
+}
+
+func (e *statusError) Error() string {
+	switch {
+	case strings.Contains(e.stderr, "No space left on device"):
+		return "the disk is full: " + e.stderr
+	case e.status == 124 || e.status == 137:
+		return strings.TrimSpace("it took too long and was ended " + e.stderr)
+	case e.stderr != "":
+		return e.stderr
+	}
+	return fmt.Sprintf("exit status %d", e.status)
+}
+
+func statusOf(err error) int {
+	if se, ok := errors.AsType[*statusError](err); ok {
+		return se.status
+	}
+	return 0
+}
+
+func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
+	sent := time.Now()
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + factsScript + runtimeScript + endScript, Args: factsArgs(names)})
+	if err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	return parseFacts(n.name, out, sent, time.Now())
+}
+
+func (n *hostNode) Runtime(ctx context.Context) (*Runtime, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript + endScript})
+	if err != nil {
+		return nil, fmt.Errorf("read runtime state: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read runtime state: %w", err)
+	}
+	if _, ok := sec["quorum"]; !ok {
+		return nil, nil
+	}
+	return parseRuntime(sec), nil
+}
+
+func (n *hostNode) Lock(ctx context.Context, h Holder) error {
+	head, err := json.Marshal(map[string]string{"command": h.Command, "user": h.User, "host": h.Host})
+	if err != nil {
+		return fmt.Errorf("take lock: %w", err)
+	}
+	out, err := n.run(ctx, ssh.Command{Script: lockScript, Args: []string{strings.TrimSuffix(string(head), "}")}, InShell: true})
+	if statusOf(err) == statusHeld {
+		var holder Holder
+		_ = json.Unmarshal(out, &holder) // half-written while it is being taken: then the names stay empty
+		return &HeldError{holder}
+	}
+	if err != nil {
+		return fmt.Errorf("take lock: %w", err)
+	}
+	return nil
+}
+
+// change runs a function of script/change.sh.
+func (n *hostNode) change(ctx context.Context, timeout time.Duration, stdin []byte, args ...string) ([]byte, error) {
+	return n.run(ctx, ssh.Command{Script: changeScript + "\n\"$@\"\n", Args: args, Stdin: stdin, Timeout: timeout})
+}
+
+func (n *hostNode) Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string) error {
+	entry, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	stdin := bytes.NewBuffer(entry)
+	args := []string{"begin", e.ID, strconv.Itoa(len(entry)), strconv.Itoa(len(blobs))}
+	for _, hash := range slices.Sorted(maps.Keys(blobs)) {
+		args = append(args, hash, strconv.Itoa(len(blobs[hash])))
+		stdin.Write(blobs[hash])
+	}
+	args = append(append(args, strconv.Itoa(len(paths))), paths...)
+	args = append(append(args, strconv.Itoa(len(units))), units...)
+	_, err = n.change(ctx, 0, stdin.Bytes(), args...)
+	if se, ok := errors.AsType[*statusError](err); ok && se.status == statusUnfinished {
+		return &UnfinishedError{se.stderr}
+	}
+	if err != nil {
+		return fmt.Errorf("begin the journal: %w", err)
+	}
+	return nil
+}
+
+func (n *hostNode) Do(ctx context.Context, op string, note Note, ops []Op, timeout time.Duration) error {
+	after := Did
+	if note.Phase == Undoing {
+		after = Undid
+	}
+	args := []string{"step", op, string(note.Phase), string(after), note.Step}
+	for _, o := range ops {
+		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit)
+	}
+	_, err := n.change(ctx, timeout, nil, args...)
+	return err
+}
+
+func (n *hostNode) End(ctx context.Context, op string, phase Phase) error {
+	if _, err := n.change(ctx, 0, nil, "end", op, string(phase)); err != nil {
+		return fmt.Errorf("end the journal: %w", err)
+	}
+	return nil
+}
+
+func (n *hostNode) Retire(ctx context.Context, op string) error {
+	if _, err := n.change(ctx, 0, nil, "retire", op); err != nil {
+		return fmt.Errorf("put the journal away: %w", err)
+	}
+	return nil
+}
+
+func (n *hostNode) Blobs(ctx context.Context, op string) (map[string][]byte, error) {
+	out, err := n.change(ctx, 0, nil, "blobs", op)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	blobs := map[string][]byte{}
+	for name, s := range sec {
+		if name == "end" {
+			continue
+		}
+		if Hash(s.out) != name {
+			return nil, fmt.Errorf("read the journal: content of %s is damaged", name)
+		}
+		blobs[name] = s.out
+	}
+	return blobs, nil
+}
+
+func (n *hostNode) Tail(ctx context.Context, unit string, lines int) (string, error) {
+	out, err := n.run(ctx, ssh.Command{
+		Script: `journalctl -q -o cat --no-pager -n "$2" -u "$1"`,
+		Args:   []string{unit, strconv.Itoa(lines)},
+	})
+	return strings.TrimSpace(string(out)), err
+}

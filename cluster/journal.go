@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Entry is what a node's journal says of an operation.
+type Entry struct {
+	Schema  int       `json:"schema"`
+	ID      string    `json:"id"` // sorts by time
+	User    string    `json:"user"`
+	Host    string    `json:"host"`    // the machine that clusterctl ran on
+	Started time.Time `json:"started"` // on that machine's clock
+	Plan    *Plan     `json:"plan"`
+
+	Log []Note `json:"-"` // what happened on the node, in order
+}
+
+// Phase is how far something came.
+type Phase string
+
+// The phases of a Note.
+const (
+	Doing   Phase = "do"     // a step was begun
+	Did     Phase = "did"    // a step was carried out; its verification may still fail
+	Undoing Phase = "undo"   // a step's undoing was begun
+	Undid   Phase = "undid"  // a step was undone
+	Done    Phase = "done"   // the operation is over: everything was done
+	Undone  Phase = "undone" // the operation is over: everything was taken back
+)
+
+// Note is one line of a node's journal.
+type Note struct {
+	Phase Phase
+	Step  string // Step.ID; "" with Done and Undone
+}
+
+// String is the note as it stands in the journal.
+func (n Note) String() string { return strings.TrimSpace(string(n.Phase) + " " + n.Step) }
+
+// parseLog reads journal lines, "TIME PHASE [STEP]". A line cut short by a
+// crash is dropped: it was not durable, so nothing was done in its name.
+func parseLog(text string) []Note {
+	var notes []Note
+	for line := range strings.Lines(text) {
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		n := Note{Phase: Phase(fields[1])}
+		if len(fields) > 2 {
+			n.Step = fields[2]
+		}
+		notes = append(notes, n)
+	}
+	return notes
+}
+
+// Touched tells whether the operation may have changed anything on the node.
+func (e Entry) Touched() bool { return len(e.Log) > 0 }
+
+// Ended returns Done or Undone when the operation is over on the node, else "".
+func (e Entry) Ended() Phase {
+	for _, n := range e.Log {
+		if n.Phase == Done || n.Phase == Undone {
+			return n.Phase
+		}
+	}
+	return ""
+}
+
+func sortEntries(es []Entry) {
+	slices.SortFunc(es, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
+}

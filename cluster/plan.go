@@ -1,0 +1,171 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+)
+
+// The files of corosync, and where clusterctl keeps its journal.
+const (
+	ConfPath   = "/etc/corosync/corosync.conf"
+	KeyPath    = "/etc/corosync/authkey"
+	JournalDir = "/var/lib/clusterctl"
+)
+
+// Plan is what an operation does, step by step. It is plain data: what
+// --dry-run prints, what the Executor carries out and what the journal on the
+// nodes keeps are this one value.
+type Plan struct {
+	Command string      `json:"command"` // as the admin would type it
+	Cluster string      `json:"cluster"`
+	Nodes   []PlanNode  `json:"nodes"`
+	Steps   []Step      `json:"steps"`
+	Diff    string      `json:"diff"` // of corosync.conf, unified; empty when it is not changed
+	Quorum  QuorumRange `json:"quorum"`
+	Notes   Problems    `json:"notes,omitempty"` // warnings that the admin should read
+
+	// Blobs are the new contents of files by their SHA-256 in hex. They are
+	// journalled beside the plan, never inside it: one of them may be the key.
+	Blobs map[string][]byte `json:"-"`
+}
+
+// PlanNode is a node that takes part, and how it was reached, for those who
+// finish or undo the operation from elsewhere.
+type PlanNode struct {
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses"` // [user@]host[:port], in order of preference
+}
+
+// QuorumRange is what a plan means for quorum.
+type QuorumRange struct {
+	Before QuorumPoint `json:"before"`
+	Lowest QuorumPoint `json:"lowest"`
+	After  QuorumPoint `json:"after"`
+}
+
+// QuorumPoint is the quorum at one moment: the votes present, the votes
+// expected and the votes needed.
+type QuorumPoint struct {
+	Votes    int `json:"votes"`
+	Expected int `json:"expected"`
+	Quorum   int `json:"quorum"`
+}
+
+// Class says what a step means for a running cluster.
+const (
+	ClassPrepare = "prepare" // changes nothing that runs
+	ClassSwitch  = "switch"  // puts new files in place; nothing running reads them yet
+	ClassStart   = "start"   // starts corosync
+	ClassStop    = "stop"    // stops corosync
+)
+
+// Step is one thing done on some nodes. All nodes do it at the same time; the
+// next step begins when it is done and verified on all of them.
+type Step struct {
+	ID     string   `json:"id"`
+	What   string   `json:"what"` // "start corosync"
+	Class  string   `json:"class"`
+	Nodes  []string `json:"nodes"`
+	Do     []Op     `json:"do"`
+	Undo   []Op     `json:"undo"`             // carried out when a later step, or this one, fails
+	Verify *Want    `json:"verify,omitempty"` // awaited after Do on all nodes
+}
+
+// OpKind names what an Op does.
+type OpKind string
+
+// The kinds of Op. Each can be repeated without harm, so that an interrupted
+// step is simply done, or undone, again.
+const (
+	OpPut     OpKind = "put"     // install Path with the content of Blob, mode Mode; what was there becomes Path.bak
+	OpStage   OpKind = "stage"   // write Blob to Path.new and have corosync test it
+	OpSwap    OpKind = "swap"    // Path.new becomes Path, what was there becomes Path.bak; refused when Path is not Base
+	OpRestore OpKind = "restore" // Path as it was when the operation began; its .new and .bak too
+	OpStart   OpKind = "start"   // start Unit
+	OpStop    OpKind = "stop"    // stop Unit if it runs
+	OpEnable  OpKind = "enable"  // start Unit at boot
+	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
+)
+
+// Op is one action on one node.
+type Op struct {
+	Kind OpKind `json:"kind"`
+	Path string `json:"path,omitempty"`
+	Blob string `json:"blob,omitempty"` // SHA-256 in hex
+	Base string `json:"base,omitempty"` // SHA-256 in hex, or Absent
+	Mode string `json:"mode,omitempty"` // octal, as for chmod
+	Unit string `json:"unit,omitempty"`
+}
+
+// Absent stands for the hash of a file that does not exist.
+const Absent = "absent"
+
+// Want is a state of the cluster that a step waits for.
+type Want struct {
+	Members  []Member      `json:"members"`           // each of them sees each of them
+	Exactly  bool          `json:"exactly,omitempty"` // and nobody else
+	Gone     []ID          `json:"gone,omitempty"`    // none of them sees these
+	Quorate  bool          `json:"quorate"`           // each of them is quorate
+	Links    []int         `json:"links,omitempty"`   // each is connected to each on these links
+	Deadline time.Duration `json:"deadline"`          // nanoseconds
+}
+
+// Member is a node of a membership.
+type Member struct {
+	Name string `json:"name"`
+	ID   ID     `json:"id"`
+}
+
+// ID is a corosync node id.
+type ID = uint32
+
+// Hash returns the SHA-256 of data in hex, the form in which plans name content.
+func Hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// blob adds data to the plan and returns its name.
+func (p *Plan) blob(data []byte) string {
+	if p.Blobs == nil {
+		p.Blobs = map[string][]byte{}
+	}
+	h := Hash(data)
+	p.Blobs[h] = data
+	return h
+}
+
+// NodeNames returns the names of the nodes that take part.
+func (p *Plan) NodeNames() []string {
+	names := make([]string, len(p.Nodes))
+	for i, n := range p.Nodes {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// Starts tells whether the plan starts corosync.
+func (p *Plan) Starts() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Class == ClassStart })
+}
+
+// touched returns the files and units that the plan may change on a node: what
+// has to be saved before it begins.
+func (p *Plan) touched() (paths, units []string) {
+	seen := map[string]bool{}
+	add := func(list *[]string, s string) {
+		if s != "" && !seen[s] {
+			seen[s] = true
+			*list = append(*list, s)
+		}
+	}
+	for _, s := range p.Steps {
+		for _, op := range append(append([]Op(nil), s.Do...), s.Undo...) {
+			add(&paths, op.Path)
+			add(&units, op.Unit)
+		}
+	}
+	return paths, units
+}

@@ -1,0 +1,146 @@
+# What changes a node. The first argument names a function below; its own
+# arguments follow. Everything is written beside what it replaces, flushed to
+# the disk and renamed, and can be repeated without harm.
+# Exit status: 75 held by another, 76 unfinished operation, 77 changed meanwhile.
+export LC_ALL=C
+umask 077
+J=/var/lib/clusterctl
+
+fail() { echo "$*" >&2; return 1; }
+digest() { if [ -e "$1" ]; then set -- "$(sha256sum <"$1")" && echo "${1%% *}"; else echo absent; fi; }
+note() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$E/log" && sync "$E/log" "$E"; }
+
+# retire ID: the operation is over; what it put in place need not be kept twice.
+retire() {
+  [ -d "$J/op/$1" ] || return 0
+  rm -rf "$J/op/$1/blobs" "$J/done/$1" && mv "$J/op/$1" "$J/done/$1" && sync "$J/op" "$J/done"
+}
+
+# begin ID JSON-LENGTH COUNT (HASH LENGTH)... COUNT PATH... COUNT UNIT... <json+blobs
+begin() {
+  local id=$1 new=$J/op/.$1 entry other n path unit
+  for entry in "$J"/op/*/; do
+    other=${entry%/} other=${other##*/}
+    [ "$other" = '*' ] && continue
+    [ "$other" = "$id" ] && return 0
+    if [ ! -s "$entry/log" ] || grep -qE ' (done|undone)$' "$entry/log"; then
+      retire "$other" || return
+    else
+      echo "$other" >&2
+      return 76
+    fi
+  done
+  rm -rf "$new" && mkdir -p "$new/before" "$new/blobs" && head -c "$2" >"$new/op.json" || return
+  n=$3; shift 3
+  while [ "$n" -gt 0 ]; do
+    head -c "$2" >"$new/blobs/$1" && [ "$(digest "$new/blobs/$1")" = "$1" ] || return
+    n=$((n - 1)); shift 2
+  done
+  n=$1; shift
+  while [ "$n" -gt 0 ]; do
+    for path in "$1" "$1.new" "$1.bak"; do
+      [ ! -e "$path" ] || { mkdir -p "$new/before${path%/*}" && cp -a "$path" "$new/before$path"; } || return
+    done
+    n=$((n - 1)); shift
+  done
+  n=$1; shift
+  while [ "$n" -gt 0 ]; do
+    printf '%s %s %s\n' "$1" "$(systemctl is-active "$1")" "$(systemctl is-enabled "$1" 2>/dev/null)" >>"$new/units" || return
+    n=$((n - 1)); shift
+  done
+  find "$new" -depth -exec sync {} + && mv "$new" "$J/op/$id" && sync "$J/op"
+}
+
+# blobs ID: name, length and content of each.
+blobs() {
+  local blob
+  for blob in "$J/op/$1/blobs/"*; do
+    [ -e "$blob" ] || continue
+    printf '%s 0 %s\n' "${blob##*/}" "$(stat -c %s "$blob")" && cat "$blob" && echo || return
+  done
+  printf 'end 0 0\n\n'
+}
+
+# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT)...
+step() {
+  local after=$3 name=$4
+  E=$J/op/$1
+  [ -d "$E" ] || { fail "operation $1 is not in the journal"; return; }
+  note "$2 $4" || return
+  shift 4
+  while [ $# -gt 0 ]; do
+    "op_$1" "$2" "$3" "$4" "$5" "$6" || return
+    shift 6
+  done
+  note "$after $name"
+}
+
+# end ID PHASE
+end() {
+  E=$J/op/$1
+  [ ! -d "$E" ] || note "$2"
+}
+
+unchanged() { # PATH BASE
+  [ -z "$2" ] || [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
+}
+install_file() { # SOURCE PATH MODE
+  mkdir -p "${2%/*}" && cp "$1" "$2.tmp" && chmod "$3" "$2.tmp" && sync "$2.tmp" && mv -f "$2.tmp" "$2" && sync "${2%/*}"
+}
+keep() { # PATH: its .bak is what it is now
+  [ ! -e "$1" ] || { cp -a "$1" "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
+}
+
+op_put() { # PATH BLOB BASE MODE
+  [ "$(digest "$1")" = "$2" ] && return
+  unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
+}
+op_stage() { # PATH BLOB BASE MODE
+  local out
+  [ "$(digest "$1")" = "$2" ] && return
+  unchanged "$1" "$3" || return
+  install_file "$E/blobs/$2" "$1.new" "$4" || return
+  out=$(corosync -t -c "$1.new" 2>&1) || { fail "corosync -t refuses the new configuration: $out"; return; }
+}
+op_swap() { # PATH BLOB BASE
+  [ "$(digest "$1")" = "$2" ] && return
+  unchanged "$1" "$3" || return
+  [ "$(digest "$1.new")" = "$2" ] || { fail "$1.new is not what was staged"; return 77; }
+  keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
+}
+op_restore() { # PATH
+  local path was
+  for path in "$1" "$1.new" "$1.bak"; do
+    was=$E/before$path
+    rm -f "$path.tmp" || return
+    if [ ! -e "$was" ]; then
+      rm -f "$path" || return
+    elif ! cmp -s "$was" "$path" || [ "$(stat -c %a:%u:%g "$was")" != "$(stat -c %a:%u:%g "$path")" ]; then
+      cp -a "$was" "$path.tmp" && sync "$path.tmp" && mv -f "$path.tmp" "$path" || return
+    fi
+  done
+  sync "${1%/*}"
+}
+op_start() { # - - - - UNIT
+  systemctl reset-failed "$5" 2>/dev/null
+  systemctl start "$5" 2>/dev/null && return
+  fail "systemctl start $5 failed; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u "$5")"
+}
+op_stop() {
+  case $(systemctl is-active "$5") in
+  active | activating | reloading | deactivating) systemctl stop "$5" ;;
+  esac
+}
+op_enable() { systemctl -q enable "$5"; }
+op_reset() {
+  local unit active enabled
+  while read -r unit active enabled; do
+    [ "$unit" = "$5" ] || continue
+    case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
+    case $active in
+    active) systemctl is-active -q "$unit" || op_start '' '' '' '' "$unit" || return ;;
+    *) ! systemctl is-active -q "$unit" || systemctl stop "$unit" || return ;;
+    esac
+  done <"$E/units"
+}

@@ -1,0 +1,17 @@
+# Takes the node's lock for as long as the shell that evaluates this lives, and
+# whatever it has started. The argument is who asks, as JSON without its end.
+umask 077
+if ! mkdir -p /var/lib/clusterctl/op /var/lib/clusterctl/done; then
+  (exit 1)
+elif ! : 9<>/var/lib/clusterctl/lock; then
+  (exit 1)
+else
+  exec 9<>/var/lib/clusterctl/lock
+  if flock -n 9; then
+    printf '%s,"since":"%s"}\n' "$1" "$(date -u +%FT%TZ)" >/var/lib/clusterctl/holder
+  else
+    exec 9<&-
+    cat /var/lib/clusterctl/holder
+    (exit 75)
+  fi
+fi

@@ -1,0 +1,263 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
+)
+
+// ServiceSpec is what start and stop were asked for.
+type ServiceSpec struct {
+	Nodes []string // names or node ids
+	All   bool     // every node of the cluster
+}
+
+// choose returns the nodes that a request is about, in the order of the
+// nodelist. local is meant when none is named and this machine is a member.
+func (s ServiceSpec) choose(ps *Problems, v *View, verb string) []*ViewNode {
+	var chosen []*ViewNode
+	if s.All && len(s.Nodes) > 0 {
+		ps.add(CodeBadOption, "", "give one or the other", "--all and %s exclude each other", andList(s.Nodes))
+		return nil
+	}
+	wanted := map[int]bool{}
+	for _, name := range s.Nodes {
+		i := v.find(name)
+		if i < 0 {
+			ps.add(CodeNoSuchNode, name, "the cluster has "+andList(v.names()), "no such node")
+			continue
+		}
+		wanted[i] = true
+	}
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if n.Conf != nil && (s.All || wanted[i] || len(s.Nodes) == 0 && n.Local) {
+			chosen = append(chosen, n)
+		}
+	}
+	if len(chosen) == 0 && len(*ps) == 0 {
+		ps.add(CodeBadOption, "", fmt.Sprintf("clusterctl %s NODE..., or clusterctl %s --all", verb, verb),
+			"no node named, and this machine is not one of the cluster's")
+	}
+	return chosen
+}
+
+// find returns the index of the node of the nodelist with that name or id, -1
+// if there is none.
+func (v *View) find(name string) int {
+	i := slices.IndexFunc(v.Nodes, func(n ViewNode) bool { return n.Conf != nil && n.Name == name })
+	if i < 0 {
+		i = slices.IndexFunc(v.Nodes, func(n ViewNode) bool { return n.Conf != nil && fmt.Sprint(n.Conf.ID) == name })
+	}
+	return i
+}
+
+func (v *View) names() []string {
+	var names []string
+	for _, n := range v.Nodes {
+		if n.Conf != nil {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// plan begins a plan for a cluster that exists: every node that was reached
+// takes part, so that nobody else changes any of them meanwhile.
+func (v *View) plan() *Plan {
+	p := &Plan{Cluster: v.Conf.Config().Totem.ClusterName}
+	for _, n := range v.Nodes {
+		if n.Facts != nil && n.Conf != nil {
+			p.Nodes = append(p.Nodes, PlanNode{Name: n.Name, Addresses: n.Reach.Addresses})
+		}
+	}
+	return p
+}
+
+// active tells whether corosync runs on the node.
+func (n *ViewNode) active() bool { return n.Facts != nil && n.Facts.Runtime != nil }
+
+// usable checks that a node can be told to do something.
+func (n *ViewNode) check(ps *Problems) bool {
+	if n.Facts == nil {
+		*ps = append(*ps, NodeProblem(n.Name, n.Err))
+		return false
+	}
+	if n.Facts.UID != 0 {
+		ps.add(CodeNotRoot, n.Name, "log in as root (-l root), or give --sudo", "the login is not root")
+	}
+	if n.Facts.PVE {
+		ps.add(CodeLayout, n.Name, "use systemctl on it", "Proxmox VE manages this node, which is not handled yet")
+	}
+	idle(ps, n.Facts, n.Name)
+	return true
+}
+
+// PlanStart plans the start of nodes. A plan without steps means that all of
+// them run already.
+func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
+	var ps Problems
+	conf := v.Conf.Config()
+	want := Hash(v.Conf.Bytes())
+	var names, paced []string
+	var members []Member
+	pacemaker := slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Facts != nil && n.Facts.Units["pacemaker"].Running() })
+	for _, n := range s.choose(&ps, v, "start") {
+		if !n.check(&ps) {
+			continue
+		}
+		switch c := n.Facts.Conf; {
+		case !c.Exists || c.isDefault():
+			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "it has no corosync.conf of this cluster")
+		case c.Err != nil:
+			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+		case c.Hash != want:
+			ps.add(CodeConfigDrift, n.Name, "put the file of a member in its place; started as it is, the node could exit or stop others from starting",
+				"its corosync.conf (version %d) is not that of the cluster (version %d)", c.File.ConfigVersion(), v.Conf.ConfigVersion())
+		}
+		if u := n.Facts.Units["pacemaker"]; !u.Running() && (u.Enabled || pacemaker && u.Loaded) {
+			paced = append(paced, n.Name)
+		}
+		if n.active() {
+			continue
+		}
+		names = append(names, n.Name)
+		members = append(members, Member{n.Name, n.Conf.ID})
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p := v.plan()
+	p.Notes = ps
+	before, voting := v.voting(conf)
+	var ids []ID
+	for _, m := range members {
+		ids = append(ids, m.ID)
+	}
+	after := voting.With(ids...).Tally()
+	p.Quorum = QuorumRange{before, before, point(after)}
+	if len(names) > 0 {
+		for _, n := range v.Nodes { // those that run already must see the new ones
+			if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want {
+				members = append(members, Member{n.Name, n.Conf.ID})
+			}
+		}
+		if !after.Quorate {
+			p.Notes.warn(CodeQuorum, "", "start the others as well", "the cluster will not be quorate: %d of %d votes, %d needed; away: %s",
+				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
+		}
+		p.Steps = append(p.Steps, Step{
+			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart, Nodes: names,
+			Do:     []Op{{Kind: OpStart, Unit: "corosync"}},
+			Undo:   []Op{{Kind: OpReset, Unit: "corosync"}},
+			Verify: &Want{Members: members, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))},
+		})
+	}
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, Step{
+			ID: "pacemaker", What: "start pacemaker on " + andList(paced), Class: ClassStart, Nodes: paced,
+			Do:   []Op{{Kind: OpStart, Unit: "pacemaker"}},
+			Undo: []Op{{Kind: OpReset, Unit: "pacemaker"}},
+		})
+	}
+	return p, nil
+}
+
+// PlanStop plans the stop of nodes. A plan without steps means that none of
+// them runs.
+func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
+	var ps Problems
+	conf := v.Conf.Config()
+	var names, paced []string
+	var ids []ID
+	for _, n := range s.choose(&ps, v, "stop") {
+		if !n.check(&ps) {
+			continue
+		}
+		for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
+			if n.Facts.Units[unit].Running() {
+				ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
+					"%s runs there and could fence the node when corosync stops", unit)
+			}
+		}
+		if n.Facts.Units["corosync"].Running() {
+			names = append(names, n.Name)
+			ids = append(ids, n.Conf.ID)
+			if n.Facts.Units["pacemaker"].Running() {
+				paced = append(paced, n.Name)
+			}
+		}
+	}
+	before, voting := v.voting(conf)
+	after := voting.Without(ids...).Tally()
+	if !s.All && voting.Tally().Quorate && !after.Quorate && len(names) > 0 {
+		ps.add(CodeQuorum, "", "stop fewer nodes at once, or the whole cluster with: clusterctl stop --all",
+			"without %s the cluster loses quorum: %d of %d votes are left, %d are needed", andList(names), after.Votes, after.Expected, after.Quorum)
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p := v.plan()
+	p.Notes = ps
+	p.Quorum = QuorumRange{before, point(after), point(after)}
+	if len(names) == 0 {
+		return p, nil
+	}
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, Step{
+			ID: "pacemaker", What: "stop pacemaker on " + andList(paced), Class: ClassStop, Nodes: paced,
+			Do:   []Op{{Kind: OpStop, Unit: "pacemaker"}},
+			Undo: []Op{{Kind: OpReset, Unit: "pacemaker"}},
+		})
+	}
+	var rest []Member
+	for _, n := range v.Nodes {
+		if n.active() && n.Conf != nil && !slices.Contains(names, n.Name) {
+			rest = append(rest, Member{n.Name, n.Conf.ID})
+		}
+	}
+	p.Steps = append(p.Steps, Step{
+		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop, Nodes: names,
+		Do:     []Op{{Kind: OpStop, Unit: "corosync"}},
+		Undo:   []Op{{Kind: OpReset, Unit: "corosync"}},
+		Verify: &Want{Members: rest, Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))},
+	})
+	return p, nil
+}
+
+// voting is the voting situation of the main partition: in figures, and to
+// reckon with. Without any partition nobody is present.
+func (v *View) voting(conf corosyncconf.Config) (QuorumPoint, quorum.Votes) {
+	parts := partitions(v)
+	if len(parts) == 0 {
+		votes := votesOf(conf, quorum.Status{})
+		return QuorumPoint{Expected: conf.ExpectedVotes()}, votes
+	}
+	votes := votesOf(conf, parts[0].status())
+	return point(votes.Tally()), votes
+}
+
+func point(t quorum.Tally) QuorumPoint { return QuorumPoint{t.Votes, t.Expected, t.Quorum} }
+
+// without lists the nodes of the nodelist that are not among members.
+func (v *View) without(members []Member) []string {
+	var names []string
+	for _, n := range v.names() {
+		if !slices.ContainsFunc(members, func(m Member) bool { return m.Name == n }) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// Summary is the plan on one line per step.
+func (p *Plan) Summary() string {
+	var b strings.Builder
+	for i, s := range p.Steps {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, s.What)
+	}
+	return b.String()
+}

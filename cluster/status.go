@@ -1,0 +1,488 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
+)
+
+// Status is the state of a cluster as all its nodes together tell it. Its JSON
+// is that of `status -o json`.
+type Status struct {
+	Schema     int           `json:"schema"`
+	Cluster    StatusCluster `json:"cluster"`
+	Quorum     StatusQuorum  `json:"quorum"`
+	Nodes      []StatusNode  `json:"nodes"`
+	Partitions [][]string    `json:"partitions"`
+	Problems   Problems      `json:"problems"`
+}
+
+// StatusCluster is what the configuration says of the whole cluster.
+type StatusCluster struct {
+	Name          string `json:"name"`
+	Layout        string `json:"layout"` // corosync or pve
+	Transport     string `json:"transport"`
+	ConfigVersion uint64 `json:"config_version"` // the highest that runs
+	CryptoCipher  string `json:"crypto_cipher"`
+	CryptoHash    string `json:"crypto_hash"`
+	Links         int    `json:"links"` // how many
+}
+
+// StatusQuorum is the view of the largest quorate partition, else of the
+// largest one.
+type StatusQuorum struct {
+	Quorate         bool     `json:"quorate"`
+	Provider        string   `json:"provider"`
+	Nodes           int      `json:"nodes"`
+	NodeID          ID       `json:"node_id"` // of the node whose view this is
+	RingID          string   `json:"ring_id"`
+	ExpectedVotes   int      `json:"expected_votes"`
+	HighestExpected int      `json:"highest_expected"`
+	TotalVotes      int      `json:"total_votes"`
+	Quorum          int      `json:"quorum"`
+	Survives        int      `json:"survives"` // how many more single failures
+	Flags           []string `json:"flags"`
+}
+
+// StatusNode is one node.
+type StatusNode struct {
+	Name                 string       `json:"name"`
+	ID                   ID           `json:"id"`
+	Votes                int          `json:"votes"`
+	Member               bool         `json:"member"` // of the partition that Quorum is about
+	Local                bool         `json:"local"`  // this machine
+	Reachable            bool         `json:"reachable"`
+	Corosync             string       `json:"corosync"` // active, inactive, failed, unknown
+	Version              string       `json:"version"`  // of corosync
+	ConfigVersionFile    uint64       `json:"config_version_file"`
+	ConfigVersionRunning uint64       `json:"config_version_running"`
+	ConfigSHA256         string       `json:"config_sha256"`
+	Links                []StatusLink `json:"links"`
+}
+
+// StatusLink is one link of a node.
+type StatusLink struct {
+	Number  int               `json:"number"`
+	Address string            `json:"address"`
+	Peers   map[string]string `json:"peers"` // by name: connected, disconnected, unknown
+}
+
+// partition is one membership that active nodes report.
+type partition struct {
+	ids  []ID        // sorted
+	seen []*ViewNode // who reports it
+}
+
+// NewStatus makes the Status of what was found.
+func NewStatus(v *View) *Status {
+	conf := v.Conf.Config()
+	s := &Status{Schema: 1, Partitions: [][]string{}, Problems: Problems{}}
+	s.Cluster = StatusCluster{
+		Name: conf.Totem.ClusterName, Layout: "corosync", Transport: conf.Totem.Transport,
+		Links: len(conf.Links()),
+	}
+	s.Cluster.CryptoCipher, s.Cluster.CryptoHash = conf.Totem.Crypto()
+	names := map[ID]string{}
+	for _, n := range conf.Nodes {
+		names[n.ID] = n.Label()
+	}
+	parts := partitions(v)
+	for _, p := range parts {
+		s.Partitions = append(s.Partitions, idNames(p.ids, names))
+	}
+	var main *partition
+	if len(parts) > 0 {
+		main = parts[0]
+		s.Quorum = quorumView(main, conf)
+	} else {
+		s.Quorum = StatusQuorum{Provider: conf.Quorum.Provider, ExpectedVotes: conf.ExpectedVotes(), Flags: []string{}}
+	}
+	for i := range v.Nodes {
+		s.Nodes = append(s.Nodes, statusNode(&v.Nodes[i], conf, names, main))
+		if f := v.Nodes[i].Facts; f != nil && f.PVE {
+			s.Cluster.Layout = "pve"
+		}
+	}
+	for _, n := range s.Nodes {
+		s.Cluster.ConfigVersion = max(s.Cluster.ConfigVersion, n.ConfigVersionRunning)
+	}
+	s.Problems = append(s.Problems, diagnose(v, s, conf, names, parts)...)
+	return s
+}
+
+// partitions returns the memberships that active nodes report: the largest
+// quorate one first, then by size.
+func partitions(v *View) []*partition {
+	var parts []*partition
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if n.Facts == nil || n.Facts.Runtime == nil || n.Facts.Runtime.Err != nil {
+			continue
+		}
+		var ids []ID
+		for _, m := range n.Facts.Runtime.Quorum.Members {
+			ids = append(ids, m.NodeID)
+		}
+		slices.Sort(ids)
+		at := slices.IndexFunc(parts, func(p *partition) bool { return slices.Equal(p.ids, ids) })
+		if at < 0 {
+			parts = append(parts, &partition{ids: ids})
+			at = len(parts) - 1
+		}
+		parts[at].seen = append(parts[at].seen, n)
+	}
+	slices.SortStableFunc(parts, func(a, b *partition) int {
+		if a.quorate() != b.quorate() {
+			if a.quorate() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(len(b.ids), len(a.ids))
+	})
+	return parts
+}
+
+func (p *partition) status() quorum.Status { return p.seen[0].Facts.Runtime.Quorum }
+func (p *partition) quorate() bool         { return p.status().Quorate }
+
+func idNames(ids []ID, names map[ID]string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = nameOf(id, names)
+	}
+	return out
+}
+
+func nameOf(id ID, names map[ID]string) string {
+	if n := names[id]; n != "" {
+		return n
+	}
+	return fmt.Sprintf("node id %d", id)
+}
+
+func quorumView(p *partition, conf corosyncconf.Config) StatusQuorum {
+	q := p.status()
+	return StatusQuorum{
+		Quorate: q.Quorate, Provider: q.Provider, Nodes: q.Nodes, NodeID: q.NodeID, RingID: q.RingID,
+		ExpectedVotes: q.Expected, HighestExpected: q.Highest, TotalVotes: q.Total, Quorum: q.Quorum,
+		Survives: votesOf(conf, q).Survives(), Flags: append([]string{}, q.Flags...),
+	}
+}
+
+// votesOf is the voting situation that a node reports, by the rules of conf.
+func votesOf(conf corosyncconf.Config, q quorum.Status) quorum.Votes {
+	v := quorum.Votes{
+		Expected: q.Expected, Quorate: q.Quorate, TwoNode: conf.Quorum.TwoNode, WaitForAll: conf.Quorum.WaitForAll,
+		LastManStanding: conf.Quorum.LastManStanding,
+	}
+	if conf.Quorum.AutoTieBreaker {
+		v.AutoTieBreaker = cmp.Or(conf.Quorum.AutoTieBreakerNode, "lowest")
+	}
+	if d := conf.Quorum.Device; d != nil {
+		if v.Device = d.Votes; v.Device < 0 {
+			v.Device = len(conf.Nodes) - 1
+		}
+	}
+	for _, n := range conf.Nodes {
+		v.Nodes = append(v.Nodes, quorum.Voter{ID: n.ID, Votes: n.Votes})
+	}
+	for _, m := range q.Members {
+		i := slices.IndexFunc(v.Nodes, func(n quorum.Voter) bool { return n.ID == m.NodeID })
+		if i < 0 {
+			v.Nodes = append(v.Nodes, quorum.Voter{ID: m.NodeID})
+			i = len(v.Nodes) - 1
+		}
+		v.Nodes[i].Present, v.Nodes[i].Votes = true, m.Votes
+		v.Nodes[i].Device = strings.HasPrefix(m.Qdevice, "A,V")
+	}
+	return v
+}
+
+func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main *partition) StatusNode {
+	s := StatusNode{Name: n.Name, Local: n.Local, Reachable: n.Facts != nil, Corosync: "unknown", Links: []StatusLink{}}
+	if n.Conf != nil {
+		s.ID, s.Votes = n.Conf.ID, n.Conf.Votes
+	}
+	s.Member = main != nil && slices.Contains(main.ids, s.ID)
+	var rt *Runtime
+	if f := n.Facts; f != nil {
+		rt = f.Runtime
+		switch u := f.Units["corosync"]; {
+		case u.Running():
+			s.Corosync = "active"
+		case u.Active == "failed":
+			s.Corosync = "failed"
+		default:
+			s.Corosync = "inactive"
+		}
+		if f.Corosync.Major > 0 {
+			s.Version = f.Corosync.String()
+		}
+		if f.Conf.Exists {
+			s.ConfigSHA256 = f.Conf.Hash
+			s.ConfigVersionFile = f.Conf.File.ConfigVersion()
+		}
+	}
+	if rt != nil && rt.Err == nil {
+		s.ConfigVersionRunning, _ = rt.Cmap.Uint("totem.config_version")
+		for _, m := range rt.Quorum.Members {
+			if m.NodeID == s.ID {
+				s.Votes = m.Votes
+			}
+		}
+	}
+	if n.Conf == nil {
+		return s
+	}
+	for _, link := range slices.Sorted(maps.Keys(n.Conf.Addrs)) {
+		l := StatusLink{Number: link, Address: n.Conf.Addrs[link], Peers: map[string]string{}}
+		for _, other := range conf.Nodes {
+			if other.ID != s.ID {
+				l.Peers[names[other.ID]] = linkTo(rt, link, other.ID)
+			}
+		}
+		s.Links = append(s.Links, l)
+	}
+	return s
+}
+
+// linkTo is the state of a link to a peer as corosync on a node tells it.
+func linkTo(rt *Runtime, link int, peer ID) string {
+	if rt == nil || rt.Err != nil {
+		return "unknown"
+	}
+	for _, l := range rt.Links.Links {
+		if l.Number != link {
+			continue
+		}
+		for _, p := range l.Peers {
+			if p.NodeID == peer {
+				return string(p.State)
+			}
+		}
+	}
+	return "unknown"
+}
+
+// diagnose finds what is wrong. A thing that another one explains is not told
+// again: the links of a node that is down are down, of course.
+func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string, parts []*partition) Problems {
+	var ps Problems
+	switch {
+	case len(parts) == 0:
+		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
+	case !parts[0].quorate():
+		q := s.Quorum
+		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %d are needed", q.TotalVotes, q.ExpectedVotes, q.Quorum)
+	}
+	if len(parts) > 1 {
+		var texts []string
+		for _, p := range s.Partitions {
+			texts = append(texts, strings.Join(p, "+"))
+		}
+		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
+	}
+	for i := range v.Nodes {
+		diagnoseNode(&ps, &v.Nodes[i], s.Nodes[i])
+	}
+	diagnoseMembers(&ps, s, names, parts)
+	diagnoseConfig(&ps, v, s, conf)
+	diagnoseLinks(&ps, v, s)
+	for _, op := range v.Operations() {
+		user, host, started := op.By()
+		by := fmt.Sprintf("by %s@%s at %s: %s", user, host, started.Format("2006-01-02T15:04:05Z"), op.Command)
+		if op.State == StateRunning {
+			ps.warn(CodeRunning, "", op.Remedy, "operation %s is going on, %s", op.ID, by)
+		} else if op.State != StateBegun {
+			ps.add(CodeUnfinished, "", op.Remedy, "operation %s stopped midway (%s), started %s", op.ID, op.Step, by)
+		}
+	}
+	return ps
+}
+
+func notQuorateRemedy(v *View, s *Status) string {
+	var down []string
+	for i, n := range s.Nodes {
+		if v.Nodes[i].Facts != nil && n.Corosync != "active" {
+			down = append(down, n.Name)
+		}
+	}
+	if len(down) > 0 {
+		return "clusterctl start " + strings.Join(down, " ")
+	}
+	return "bring back the nodes that are away"
+}
+
+func diagnoseNode(ps *Problems, n *ViewNode, s StatusNode) {
+	switch f := n.Facts; {
+	case f == nil:
+		p := NodeProblem(n.Name, n.Err)
+		if s.Member {
+			p.Message += " (the other nodes count it as a member)"
+		}
+		*ps = append(*ps, p)
+	case n.Conf == nil:
+		ps.warn(CodeEditedConfig, n.Name, "", "it answers, but is not in the cluster's nodelist")
+	case s.Corosync == "failed":
+		ps.add(CodeCorosync, n.Name, "journalctl -u corosync on "+n.Name+", then clusterctl start "+n.Name, "corosync failed")
+	case s.Corosync == "inactive":
+		ps.add(CodeInactive, n.Name, "clusterctl start "+n.Name, "corosync is not running")
+	case f.Runtime == nil:
+		ps.add(CodeCorosync, n.Name, "wait, then journalctl -u corosync on "+n.Name, "corosync is starting")
+	case f.Runtime.Err != nil:
+		ps.add(CodeCorosync, n.Name, "journalctl -u corosync on "+n.Name, "corosync does not answer: %v", f.Runtime.Err)
+	}
+}
+
+// NodeProblem makes a Problem of why a node failed.
+func NodeProblem(node string, err error) Problem {
+	ps := ProblemsOf(err)
+	if len(ps) == 0 {
+		return Problem{Severity: Error, Code: CodeFailed, Node: node}
+	}
+	ps[0].Node = node
+	return ps[0]
+}
+
+// diagnoseMembers finds nodes that should be members and are not, and members
+// that nobody listed.
+func diagnoseMembers(ps *Problems, s *Status, names map[ID]string, parts []*partition) {
+	if len(parts) == 0 {
+		return
+	}
+	for _, n := range s.Nodes {
+		if n.ID == 0 || n.Member || slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, n.ID) }) {
+			continue
+		}
+		if n.Corosync == "unknown" {
+			ps.add(CodeAbsent, n.Name, "bring it back, or take it out with: clusterctl delnode --offline "+n.Name, "configured, but not a member")
+		}
+	}
+	for _, p := range parts {
+		for _, id := range p.ids {
+			if names[id] == "" {
+				ps.add(CodeUnknownMember, "", "stop corosync there, or list the node in corosync.conf",
+					"node id %d is a member, but corosync.conf does not list it", id)
+			}
+		}
+	}
+	if q := s.Quorum; q.Quorate && q.HighestExpected > 0 && q.ExpectedVotes < q.HighestExpected {
+		ps.warn(CodeExpected, "", "", "%d votes are expected here, %d elsewhere", q.ExpectedVotes, q.HighestExpected)
+	}
+}
+
+// diagnoseConfig finds files that differ, between nodes and from what runs.
+func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) {
+	want := Hash(v.Conf.Bytes())
+	versions := map[uint64][]string{}
+	keys := map[string][]string{}
+	corosyncs := map[string][]string{}
+	for i, n := range v.Nodes {
+		if n.Facts == nil || n.Conf == nil {
+			continue
+		}
+		sn := s.Nodes[i]
+		switch c := n.Facts.Conf; {
+		case !c.Exists:
+			ps.add(CodeConfigInvalid, n.Name, "", "there is no %s", ConfPath)
+		case c.Err != nil:
+			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+		case c.isDefault() || c.clusterName() != conf.Totem.ClusterName && conf.Totem.ClusterName != "":
+			ps.add(CodeEditedConfig, n.Name, "", "its %s is not that of this cluster", ConfPath)
+		case c.Hash != want && n.Facts.Holder == nil:
+			ps.add(CodeConfigDrift, n.Name, "compare the files; the one of the quorate members is right",
+				"its corosync.conf (version %d) is not that of the cluster (version %d)", sn.ConfigVersionFile, v.Conf.ConfigVersion())
+		case n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil && sn.ConfigVersionRunning != sn.ConfigVersionFile:
+			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file, once all are the same",
+				"its file is version %d, but version %d runs", sn.ConfigVersionFile, sn.ConfigVersionRunning)
+		}
+		if n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil {
+			versions[sn.ConfigVersionRunning] = append(versions[sn.ConfigVersionRunning], n.Name)
+		}
+		if conf.Totem.Encrypted() && !n.Facts.PVE {
+			keys[n.Facts.Key.Hash] = append(keys[n.Facts.Key.Hash], n.Name)
+		}
+		corosyncs[sn.Version] = append(corosyncs[sn.Version], n.Name)
+	}
+	if len(versions) > 1 {
+		var texts []string
+		for _, ver := range slices.Sorted(maps.Keys(versions)) {
+			texts = append(texts, fmt.Sprintf("%d on %s", ver, andList(versions[ver])))
+		}
+		ps.add(CodeVersionDrift, "", "", "different config_versions run: %s", strings.Join(texts, ", "))
+	}
+	if len(keys) > 1 {
+		for _, hash := range slices.Sorted(maps.Keys(keys)) {
+			if nodes := keys[hash]; 2*len(nodes) <= len(v.reached()) {
+				for _, name := range nodes {
+					ps.add(CodeKeyDrift, name, "copy "+KeyPath+" from another node, mode 0400", "its authkey is not that of the other nodes")
+				}
+			}
+		}
+	}
+	if len(corosyncs) > 1 {
+		var texts []string
+		for _, ver := range slices.Sorted(maps.Keys(corosyncs)) {
+			texts = append(texts, fmt.Sprintf("%s on %s", ver, andList(corosyncs[ver])))
+		}
+		ps.warn(CodeVersionMix, "", "install the same version everywhere", "corosync versions differ: %s", strings.Join(texts, ", "))
+	}
+	if q := s.Quorum; q.Nodes > 0 && conf.ExpectedVotes() > 0 && q.ExpectedVotes != conf.ExpectedVotes() {
+		ps.warn(CodeExpected, "", "the next reload takes the file's number again",
+			"%d votes are expected, the file says %d", q.ExpectedVotes, conf.ExpectedVotes())
+	}
+}
+
+// diagnoseLinks finds links that are down between members of one partition;
+// each pair is told once.
+func diagnoseLinks(ps *Problems, v *View, s *Status) {
+	type pair struct {
+		link int
+		a, b string
+	}
+	told := map[pair][]string{}
+	var order []pair
+	together := func(a, b string) bool {
+		return slices.ContainsFunc(s.Partitions, func(p []string) bool { return slices.Contains(p, a) && slices.Contains(p, b) })
+	}
+	for _, n := range s.Nodes {
+		for _, l := range n.Links {
+			for _, peer := range slices.Sorted(maps.Keys(l.Peers)) {
+				if l.Peers[peer] != string(quorum.Disconnected) || !together(n.Name, peer) {
+					continue
+				}
+				p := pair{l.Number, min(n.Name, peer), max(n.Name, peer)}
+				if told[p] == nil {
+					order = append(order, p)
+				}
+				told[p] = append(told[p], n.Name)
+			}
+		}
+	}
+	for _, p := range order {
+		side := ""
+		if len(told[p]) == 1 {
+			side = ", as only " + told[p][0] + " sees it"
+		}
+		ps.add(CodeLinkDown, "", "check network and firewall (UDP "+strconv.Itoa(port(v.Conf.Config(), p.link))+")",
+			"link %d between %s and %s is down%s", p.link, p.a, p.b, side)
+	}
+}
+
+// port is the UDP port of a link: 5405 plus its number, unless the file says
+// otherwise (totemconfig.c in corosync 3).
+func port(c corosyncconf.Config, link int) int {
+	for _, i := range c.Interfaces {
+		if i.Number == link && i.Port != 0 {
+			return i.Port
+		}
+	}
+	return 5405 + link
+}

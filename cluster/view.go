@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"clusterctl/corosyncconf"
+)
+
+// View is a cluster as it was found: its nodes, and what each of them is.
+type View struct {
+	Conf  *corosyncconf.File // the configuration that speaks for the cluster
+	Nodes []ViewNode         // in the order of its nodelist, then any others that were asked
+}
+
+// ViewNode is one node of a View.
+type ViewNode struct {
+	Name  string
+	Conf  *corosyncconf.Node // its entry in the nodelist; nil: it has none
+	Facts *Facts             // nil: it was not reached
+	Err   error              // why it was not reached
+	Local bool               // it is this machine
+	Reach PlanNode           // how it is, or was to be, reached
+}
+
+// reached returns the facts of the nodes that were reached.
+func (v *View) reached() []*Facts {
+	var fs []*Facts
+	for _, n := range v.Nodes {
+		if n.Facts != nil {
+			fs = append(fs, n.Facts)
+		}
+	}
+	return fs
+}
+
+// Operations returns the operations that are open on the cluster's nodes.
+func (v *View) Operations() []*Operation { return Operations(v.reached()) }
+
+// reference chooses the configuration that speaks for the cluster: of those
+// that corosync would take, that of a quorate node before others, then the one
+// that most nodes have, then the highest version.
+func reference(facts []*Facts) *corosyncconf.File {
+	type weight struct {
+		quorate, nodes int
+		version        uint64
+		file           *corosyncconf.File
+	}
+	byHash := map[string]*weight{}
+	var order []*weight
+	for _, f := range facts {
+		if f.Conf.File == nil || f.Conf.Err != nil || f.Conf.isDefault() {
+			continue
+		}
+		w := byHash[f.Conf.Hash]
+		if w == nil {
+			w = &weight{file: f.Conf.File, version: f.Conf.File.ConfigVersion()}
+			byHash[f.Conf.Hash] = w
+			order = append(order, w)
+		}
+		w.nodes++
+		if f.Runtime != nil && f.Runtime.Quorum.Quorate {
+			w.quorate++
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	best := slices.MaxFunc(order, func(a, b *weight) int {
+		for _, d := range []int{a.quorate - b.quorate, a.nodes - b.nodes} {
+			if d != 0 {
+				return d
+			}
+		}
+		return int(min(a.version, 1<<62)) - int(min(b.version, 1<<62))
+	})
+	return best.file
+}
+
+// nodeOf finds the entry of the machine f in the nodelist: by its name, else by
+// its addresses, as corosync does (totemconfig.c:find_local_node).
+func nodeOf(c corosyncconf.Config, f *Facts) *corosyncconf.Node {
+	byName := slices.IndexFunc(c.Nodes, func(n corosyncconf.Node) bool {
+		return n.Name != "" && (isHostname(f.Hostname, n.Name) || sameLabel(f.Hostname, n.Name))
+	})
+	if byName >= 0 {
+		return &c.Nodes[byName]
+	}
+	for i, n := range c.Nodes {
+		for _, addr := range n.Addrs {
+			if slices.ContainsFunc(usableTexts(f), func(a string) bool { return a == addressKey(addr) }) || isHostname(f.Hostname, addr) {
+				return &c.Nodes[i]
+			}
+		}
+	}
+	return nil
+}
+
+func sameLabel(a, b string) bool {
+	a, _, _ = strings.Cut(a, ".")
+	b, _, _ = strings.Cut(b, ".")
+	return strings.EqualFold(a, b)
+}
+
+func usableTexts(f *Facts) []string {
+	var texts []string
+	for _, p := range f.Addrs {
+		if !p.Addr().IsLoopback() {
+			texts = append(texts, p.Addr().String())
+		}
+	}
+	return texts
+}

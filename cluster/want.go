@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"clusterctl/quorum"
+)
+
+// Polling for a Want begins quickly, since a membership forms within a second,
+// and slows down.
+const (
+	pollFirst = 20 * time.Millisecond
+	pollLast  = 300 * time.Millisecond
+)
+
+// await waits until every member of w that takes part sees what w wants, and
+// says what is missing where when the deadline comes.
+func (r *run) await(ctx context.Context, w Want) error {
+	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
+	defer cancel()
+	var members []Member
+	for _, m := range w.Members {
+		if r.nodes[m.Name] != nil {
+			members = append(members, m)
+		}
+	}
+	return each(members, func(m Member) error {
+		n := r.nodes[m.Name]
+		missing := "corosync has not answered"
+		for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+			rt, err := n.Runtime(ctx)
+			switch {
+			case err != nil && ctx.Err() == nil:
+				return nodeErr(m.Name, err)
+			case err == nil:
+				if missing = w.missing(m, rt); missing == "" {
+					return nil
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return r.notFormed(n, w, missing)
+			case <-time.After(pause):
+			}
+		}
+	})
+}
+
+// notFormed makes the error of a Want that was not met in time, with the end
+// of corosync's journal on the node.
+func (r *run) notFormed(n Node, w Want, missing string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	text := fmt.Sprintf("not as it should be after %s: %s", w.Deadline, missing)
+	if tail, err := n.Tail(ctx, "corosync", 8); err == nil && tail != "" {
+		text += "\n    corosync's journal ends:\n      " + strings.ReplaceAll(tail, "\n", "\n      ")
+	}
+	return &NodeError{Node: n.Name(), Code: CodeNotFormed, Err: fmt.Errorf("%s", text),
+		Remedy: "check that the nodes reach each other on every link (UDP 5405 and up)"}
+}
+
+// missing says what is not yet as w wants it in r, which is what m sees; "" when
+// all is.
+func (w Want) missing(m Member, r *Runtime) string {
+	switch {
+	case r == nil:
+		return "corosync is not running"
+	case r.Err != nil:
+		return r.Err.Error()
+	}
+	seen := map[ID]bool{}
+	for _, q := range r.Quorum.Members {
+		seen[q.NodeID] = true
+	}
+	var absent []string
+	for _, other := range w.Members {
+		if !seen[other.ID] {
+			absent = append(absent, other.Name)
+		}
+		delete(seen, other.ID)
+	}
+	if len(absent) > 0 {
+		return "it does not see " + andList(absent)
+	}
+	for _, id := range w.Gone {
+		if seen[id] {
+			return fmt.Sprintf("it still sees node id %d", id)
+		}
+	}
+	if w.Exactly && len(seen) > 0 {
+		return fmt.Sprintf("it sees %s that should not be there", count(len(seen), "member"))
+	}
+	if w.Quorate && !r.Quorum.Quorate {
+		return fmt.Sprintf("it is not quorate (%d of %d votes, %d needed)", r.Quorum.Total, r.Quorum.Expected, r.Quorum.Quorum)
+	}
+	return w.missingLinks(m, r)
+}
+
+func (w Want) missingLinks(m Member, r *Runtime) string {
+	if len(w.Members) < 2 {
+		return "" // corosync shows the links of a single node only in part
+	}
+	for _, number := range w.Links {
+		i := slices.IndexFunc(r.Links.Links, func(l quorum.Link) bool { return l.Number == number })
+		if i < 0 {
+			return fmt.Sprintf("link %d is not there", number)
+		}
+		for _, other := range w.Members {
+			if other.ID == m.ID {
+				continue
+			}
+			if state := linkTo(r, number, other.ID); state != string(quorum.Connected) {
+				return fmt.Sprintf("link %d to %s is %s", number, other.Name, state)
+			}
+		}
+	}
+	return ""
+}
