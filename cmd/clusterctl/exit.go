@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clusterctl/cluster"
+	"clusterctl/internal/cli"
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct {
+	command string // "clusterctl create"
+	err     error
+}
+
+func (e *usageError) Error() string {
+	if e.command == "" {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%v; see: %s --help", e.err, e.command)
+}
+
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} }
+
+func usageText(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// args makes a cobra argument check tell a usageError.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, list []string) error {
+		if err := check(c, list); err != nil {
+			return usage(c, err)
+		}
+		return nil
+	}
+}
+
+// badNews is a result that was shown and is not good: exit 3, or 4 when no
+// node answered.
+type badNews struct{ code int }
+
+func (e badNews) Error() string { return "the news is bad" }
+
+// exitCode tells the exit code of err, by the table in the contract.
+func exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return cli.ExitOK
+	}
+	interrupted := errors.Is(err, errInterrupted) || errors.Is(context.Cause(ctx), errInterrupted)
+	problems := cluster.ProblemsOf(err).Errors()
+	if news, ok := errors.AsType[badNews](err); ok {
+		return news.code
+	}
+	if _, ok := errors.AsType[*usageError](err); ok || problems.Has(cluster.Usage) {
+		return cli.ExitUsage
+	}
+	if _, ok := errors.AsType[*cluster.UnfinishedOpError](err); ok {
+		return cli.ExitPartial
+	}
+	if interrupted {
+		return cli.ExitInterrupted
+	}
+	if _, ok := errors.AsType[*cluster.UndoneError](err); !ok && problems.Has(cluster.Unreachable) {
+		return cli.ExitUnreachable
+	}
+	return cli.ExitFailed
+}
+
+// exit tells the admin what went wrong and returns the exit code.
+func (a *app) exit(ctx context.Context, err error) int {
+	code := exitCode(ctx, err)
+	if _, shown := errors.AsType[badNews](err); err == nil || shown {
+		return code
+	}
+	if _, ok := errors.AsType[*usageError](err); !ok && strings.HasPrefix(err.Error(), "unknown command") {
+		code = cli.ExitUsage // cobra has no type for it
+	}
+	problems := cluster.ProblemsOf(err)
+	head := ""
+	if open, ok := errors.AsType[*cluster.UnfinishedOpError](err); ok {
+		head = fmt.Sprintf("operation %s stopped midway: finish it with `clusterctl op resume`, or take it back with `clusterctl op undo`", open.ID)
+	} else if _, ok := errors.AsType[*cluster.UndoneError](err); ok {
+		head = "failed; everything that was done has been taken back"
+	}
+	if a.output == "json" {
+		list := make([]cli.Problem, 0, len(problems))
+		for _, p := range problems {
+			list = append(list, cli.Problem{Code: string(p.Code), Node: p.Node, Message: p.Message, Remedy: p.Remedy})
+		}
+		message := head
+		if message == "" {
+			message = err.Error()
+		}
+		_ = cli.ErrorJSON(a.env.Err, code, message, list) // nowhere left to complain
+		return code
+	}
+	if interrupted := code == cli.ExitInterrupted; interrupted && head == "" {
+		fmt.Fprintln(a.env.Err, "interrupted; nothing was changed")
+		return code
+	}
+	a.printProblems(problems)
+	if head != "" {
+		fmt.Fprintln(a.env.Err, "clusterctl: "+head)
+	}
+	return code
+}
+
+// printProblems lists problems on stderr, the remedy of each on a line of its
+// own.
+func (a *app) printProblems(ps cluster.Problems) {
+	for _, p := range ps {
+		text := p.Message
+		if p.Node != "" {
+			text = p.Node + ": " + text
+		}
+		word := "error"
+		if p.Severity == cluster.Warning {
+			word = "warning"
+		}
+		fmt.Fprintf(a.env.Err, "%s: %s\n", word, text)
+		if p.Remedy != "" {
+			fmt.Fprintf(a.env.Err, "  -> %s\n", p.Remedy)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+// Clusterctl creates, grows, shrinks and shows Corosync clusters over SSH.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"clusterctl/internal/cli"
+)
+
+func main() { os.Exit(mainExit()) }
+
+// mainExit runs the command line. The first Ctrl-C cancels what is going on,
+// which then takes back what it did; the second one ends clusterctl at once.
+func mainExit() int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var changing atomic.Bool
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		if changing.Load() {
+			fmt.Fprintln(os.Stderr, "\ninterrupted: what was done is being taken back; press Ctrl-C again to stop at once")
+		}
+		cancel(errInterrupted)
+		<-signals
+		if changing.Load() {
+			fmt.Fprintln(os.Stderr, "stopped midway; `clusterctl op list` says what is open")
+			os.Exit(cli.ExitPartial)
+		}
+		os.Exit(cli.ExitInterrupted)
+	}()
+	return Run(ctx, Env{
+		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv, Changing: &changing,
+	})
+}
+
+// errInterrupted is the cause of a context that Ctrl-C or SIGTERM ended.
+var errInterrupted = errors.New("interrupted")
