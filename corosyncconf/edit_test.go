@@ -158,6 +158,8 @@ func TestSetPlacesKeys(t *testing.T) {
 			"t {\n b:\n}\n", "b", "x", "t {\n b: x\n}\n"},
 		{"where there was only a blank for a value",
 			"t {\n b: \n}\n", "b", "x", "t {\n b: x\n}\n"},
+		{"the same value, leaving the line alone",
+			"t {\n b:1  \n}\n", "b", "1", "t {\n b:1  \n}\n"},
 		{"no value",
 			"t {\n b: x\n}\n", "b", "", "t {\n b:\n}\n"},
 		{"a link after the one below it",
@@ -196,7 +198,7 @@ func TestSetPlacesKeys(t *testing.T) {
 }
 
 func TestSetRefuses(t *testing.T) {
-	const in = "totem {\n    version: 2\n}\nuidgid {\n}\n"
+	const in = "totem {\n    version: 2\n}\nuidgid {\n}\nlogging {\n    logger_subsys {\n        subsys: A\n    }\n}\n"
 	tests := []struct{ name, section, key, value, want string }{
 		{"an opening brace", "totem", "cluster_name", "a{b",
 			`set cluster_name: value "a{b" contains '{', which corosync takes for the start of a section`},
@@ -218,13 +220,19 @@ func TestSetRefuses(t *testing.T) {
 			`set version: value of key "totem.version" is expected to be integer in range (0..4294967295), but "two" was given`},
 		{"a key where it has no place", "uidgid", "user", "root",
 			`set user: uidgid: only uid and gid are allowed items`},
+		{"a subsys that is no name", "logger_subsys", "subsys", "A B",
+			`set subsys: can't store key "logging.logger_subsys.A B.subsys": its full name must have at least 3 characters, and only letters, digits and . _ / : -`},
 		{"a section that does not exist", "quorum", "provider", "x",
 			`set provider: no such section`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := parse(t, in)
-			err := f.Root().Section(tt.section).Set(tt.key, tt.value)
+			section := f.Root().Section(tt.section)
+			if tt.section == "logger_subsys" {
+				section = f.Root().Section("logging").Section(tt.section)
+			}
+			err := section.Set(tt.key, tt.value)
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -358,14 +366,64 @@ func TestNodeEditsRefuse(t *testing.T) {
 	}
 }
 
-// TestFailedAddNodeLeavesNoNodelist fails if what was made for the node stays.
-func TestFailedAddNodeLeavesNoNodelist(t *testing.T) {
-	f := parse(t, "totem {\n}\n")
-	if err := f.AddNode(corosyncconf.Node{ID: 1, Addrs: map[int]string{0: "a{"}}); err == nil {
-		t.Fatal("no error")
+// TestFailedEditsLeaveNoSections fails if what was made for the edit stays.
+func TestFailedEditsLeaveNoSections(t *testing.T) {
+	node := corosyncconf.Node{ID: 1, Addrs: map[int]string{0: "a{"}}
+	deep := strings.Repeat(" ", 500) + "logging {\n}\n" // leaves no room for "nodelist {", but for "totem {"
+	tests := []struct {
+		name, in string
+		edit     func(*file) error
+	}{
+		{"a node with a bad address", "totem {\n}\n", func(f *file) error { return f.AddNode(node) }},
+		{"a nodelist without room", deep, func(f *file) error { return f.AddNode(node) }},
+		{"a version without room", deep, func(f *file) error { return f.SetConfigVersion(1) }},
+		{"a node in a file without end", "nodelist {\n", func(f *file) error { return f.AddNode(node) }},
 	}
-	if got := string(f.Bytes()); got != "totem {\n}\n" {
-		t.Errorf("left: %q", got)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, _ := corosyncconf.Parse("", []byte(tt.in))
+			if err := tt.edit(f); err == nil {
+				t.Error("no error")
+			}
+			if got := string(f.Bytes()); got != tt.in {
+				t.Errorf("left: %q", got)
+			}
+		})
+	}
+}
+
+func TestAddSectionPlaces(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"in an empty file", "", "t {\n}\n"},
+		{"before the blank lines of a blank file", "\r\n\r\n", "t {\r\n}\r\n\r\n\r\n"},
+		{"set off from a comment", "# c\n", "# c\n\nt {\n}\n"},
+		{"set off like the others", "a {\n}\n\n\nb{\n}\n", "a {\n}\n\n\nb{\n}\n\n\nt{\n}\n"},
+		{"close where the others are", "a {\n}\nb {\n}\n\n", "a {\n}\nb {\n}\nt {\n}\n\n"},
+		{"after its namesake", "t {\n}\n\nb {\n}\n", "t {\n}\n\nt {\n}\n\nb {\n}\n"},
+		{"without a final line feed", "a {\n}", "a {\n}\n\nt {\n}"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := parse(t, tt.in)
+			added := f.Root().AddSection("t")
+			if got := string(f.Bytes()); got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			f.Root().RemoveSection(added)
+			if got := string(f.Bytes()); got != tt.in {
+				t.Errorf("removed again: %q", got)
+			}
+		})
+	}
+}
+
+func TestSetAtTopLevel(t *testing.T) {
+	f := corosyncconf.New("")
+	if err := f.Root().Set("key", "v"); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(f.Bytes()); got != "key: v\n" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -412,6 +470,44 @@ func FuzzEdit(f *testing.F) {
 		}
 		if !bytes.Equal(file.Bytes(), data) {
 			t.Fatalf("afterwards %q\ninstead of %q", file.Bytes(), data)
+		}
+	})
+}
+
+// FuzzSet sets a key in the first section of any file.
+func FuzzSet(f *testing.F) {
+	for _, data := range fixtures(f) {
+		f.Add(data, "config_version", "7")
+		f.Add(data, "ring1_addr", "")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, key, value string) {
+		file, parseErr := corosyncconf.Parse("fuzz", data)
+		section := file.Root()
+		if all := section.Sections(""); len(all) > 0 {
+			section = all[0]
+		}
+		_, had := section.Get(key)
+		if err := section.Set(key, value); err != nil {
+			if !bytes.Equal(file.Bytes(), data) {
+				t.Fatalf("failed (%v) and changed the file to %q", err, file.Bytes())
+			}
+			return
+		}
+		if got, ok := section.Get(key); got != value || !ok {
+			t.Fatalf("set to %q, got %q, %v", value, got, ok)
+		}
+		if parseErr != nil {
+			return // its structure may be anything
+		}
+		again, err := corosyncconf.Parse("fuzz", file.Bytes())
+		if err != nil {
+			t.Fatalf("%v\nin %q", err, file.Bytes())
+		}
+		if diff := cmp.Diff(again.Config(), file.Config()); diff != "" {
+			t.Fatalf("read back, the file differs (-read +edited):\n%s", diff)
+		}
+		if !had && (!section.Unset(key) || !bytes.Equal(file.Bytes(), data)) {
+			t.Fatalf("unset again %q\ninstead of %q", file.Bytes(), data)
 		}
 	})
 }

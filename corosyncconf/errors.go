@@ -8,7 +8,7 @@ import (
 // Error is one reason for corosync to refuse a file, and where it is.
 type Error struct {
 	File string // as given to Parse; may be empty
-	Line int    // starting at 1; the number corosync prints, save for bad subsys and name values, which it reports at the closing brace
+	Line int    // starting at 1; as corosync prints it, save that it finds bad names in logger_subsys and logging_daemon only at their end
 	Col  int    // in bytes, starting at 1
 	Text string // the line, unchanged: quote it before it goes to a terminal
 	Msg  string // what is wrong, in the words of corosync 3.1 where it has a clear message

@@ -148,14 +148,19 @@ func isDSCP(s string) bool {
 // checkName says what is wrong with the name of a key in cmap. Names of more
 // than 254 bytes are cut there before they are looked at.
 func checkName(name string) string {
-	const want = "can't store key %q: its full name must have at least %d characters, and only letters, digits and . _ / : -"
 	name = name[:min(len(name), maxName-1)]
-	if len(name) < minName || strings.ContainsFunc(name, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._/:-", r))
-	}) {
-		return fmt.Sprintf(want, name, minName)
+	if len(name) < minName || strings.ContainsFunc(name, notInName) {
+		return fmt.Sprintf("can't store key %q: its full name must have at least %d characters, and only letters, digits and . _ / : -", name, minName)
 	}
 	return ""
+}
+
+func notInName(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("._/:-", r)
 }
 
 // checkSection says why corosync refuses to begin s.
@@ -202,28 +207,32 @@ func (s *Section) checkOption(key, value string) (msg string, onKey bool) {
 	return checkName(path), true
 }
 
+// checkLabel says what is wrong with a value that becomes part of the names of
+// all keys in s.
+func (s *Section) checkLabel(key, value string) string {
+	switch {
+	case s.path == "logging.logger_subsys" && key == "subsys",
+		s.path == "logging.logging_daemon" && key == "subsys",
+		s.path == "logging.logging_daemon" && key == "name" && value != "corosync":
+		return checkName(join(s.path, value) + "." + key)
+	}
+	return ""
+}
+
 // checkEnd says what is wrong with s as a whole, and which of its lines is to
 // blame; nil is the closing one.
 func (s *Section) checkEnd() (*line, string) {
-	switch s.path {
-	case "logging.logger_subsys":
-		subsys := s.last("subsys")
-		if subsys == nil {
-			return nil, "no subsys key in logger_subsys directive"
-		}
-		return subsys, checkName(s.path + "." + subsys.valueText() + ".subsys")
-	case "logging.logging_daemon":
-		name, subsys := s.last("name"), s.last("subsys")
-		if name == nil {
-			return nil, "no name key in logging_daemon directive"
-		}
-		if name.valueText() != "corosync" {
-			if msg := checkName(s.path + "." + name.valueText() + ".name"); msg != "" {
-				return name, msg
+	switch {
+	case s.path == "logging.logger_subsys" && s.last("subsys") == nil:
+		return nil, "no subsys key in logger_subsys directive"
+	case s.path == "logging.logging_daemon" && s.last("name") == nil:
+		return nil, "no name key in logging_daemon directive"
+	}
+	for _, key := range []string{"name", "subsys"} {
+		if l := s.last(key); l != nil {
+			if msg := s.checkLabel(key, l.valueText()); msg != "" {
+				return l, msg
 			}
-		}
-		if subsys != nil {
-			return subsys, checkName(s.path + "." + subsys.valueText() + ".subsys")
 		}
 	}
 	return nil, ""

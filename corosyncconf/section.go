@@ -196,6 +196,9 @@ func (s *Section) set(key, value string) error {
 	if msg, _ := s.checkOption(key, value); msg != "" {
 		return errors.New(msg)
 	}
+	if msg := s.checkLabel(key, value); msg != "" {
+		return errors.New(msg)
+	}
 
 	old := s.last(key)
 	var raw, eol string
