@@ -2,9 +2,8 @@
 // say about votes, members and links: corosync-quorumtool, corosync-cfgtool and
 // corosync-cmapctl, versions 2.4 to 3.1.
 //
-// The rules are those of corosync's exec/votequorum.c (3.1.10, the same since
-// 2.4.3 where no other version is named). Everything here takes values and
-// returns values.
+// The rules are those of exec/votequorum.c in corosync 3.1.10; the arithmetic is
+// the same since 2.4.0. Everything here takes values and returns values.
 package quorum
 
 import (
@@ -29,7 +28,9 @@ func Needed(expected, total, nodes int, twoNode bool) int {
 
 // Votes is a voting situation: the nodes of a cluster, the rules they vote by,
 // and which of them are together now. It is a value: With and Without return
-// the situation after a change and leave the receiver as it is.
+// the situation after a change and leave the receiver as it is. What a reload
+// will do is the Tally of the present nodes with the votes and rules of the new
+// file.
 type Votes struct {
 	Nodes []Voter
 	// Expected is the number of expected votes in force: corosync's own figure,
@@ -107,7 +108,8 @@ func (v Votes) Tally() Tally {
 // "may these nodes be stopped?".
 func (v Votes) Without(ids ...uint32) Votes { return v.change(ids, false) }
 
-// With is the situation after the nodes with these ids have joined.
+// With is the situation after the nodes with these ids have started and joined.
+// It is not for partitions that meet again, each with a history of its own.
 func (v Votes) With(ids ...uint32) Votes { return v.change(ids, true) }
 
 func (v Votes) change(ids []uint32, present bool) Votes {
@@ -176,11 +178,12 @@ func (v Votes) members() []uint32 {
 }
 
 // winsTie reports whether auto_tie_breaker makes the partition quorate: it
-// holds just half of the expected votes, the other half may not be quorate
-// without it, and the node that breaks the tie is here.
+// holds just half of the expected votes, fewer nodes left it at once than would
+// be a quorum, and the node that breaks the tie is here.
 //
 // Source: are_we_quorate and check_auto_tie_breaker. The lowest and the highest
-// id are those of the members when the partition was last quorate.
+// id are those of the members when the partition was last quorate. A partition
+// that lost quorum with them could win it back with them; here it does not.
 func (v Votes) winsTie(t Tally) bool {
 	now, before := v.members(), v.previous
 	if before == nil {

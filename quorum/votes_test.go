@@ -50,7 +50,7 @@ func TestNeeded(t *testing.T) {
 		{expected: 7, total: 7, nodes: 7, want: 4},
 		{expected: 8, total: 8, nodes: 8, want: 5},
 		{expected: 8, total: 1, nodes: 1, want: 5},
-		{expected: 3, total: 5, nodes: 5, want: 3},                // more votes than expected
+		{expected: 3, total: 5, nodes: 5, want: 3}, // more votes than expected
 		{expected: 2, total: 2, nodes: 2, twoNode: true, want: 1},
 		{expected: 2, total: 1, nodes: 1, twoNode: true, want: 1},
 		{expected: 2, total: 2, nodes: 3, twoNode: true, want: 2}, // two_node ends with a third node
@@ -227,11 +227,11 @@ func TestSurvives(t *testing.T) {
 		cluster quorum.Votes
 		want    int
 	}{
-		"no node":       {quorum.Votes{}, 0},
-		"not quorate":   {cluster(1, 1, 1).Without(1, 2), 0},
-		"one":           {cluster(1), 0},
-		"two_node":      {with(cluster(1, 1), twoNode), 1},
-		"one is down":   {cluster(1, 1, 1, 1, 1).Without(5), 1},
+		"no node":     {quorum.Votes{}, 0},
+		"not quorate": {cluster(1, 1, 1).Without(1, 2), 0},
+		"one":         {cluster(1), 0},
+		"two_node":    {with(cluster(1, 1), twoNode), 1},
+		"one is down": {cluster(1, 1, 1, 1, 1).Without(5), 1},
 		"a device that is needed once a node fails": {with(cluster(1, 1), casting(1)), 1},
 		"a device with n-1 votes fails first":       {with(cluster(1, 1, 1, 1), casting(3)), 1},
 	}
