@@ -1,23 +1,29 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
 // Progress tells on Streams.Err what goes on. On a terminal the steps that run
-// are a few lines at the bottom that change in place; elsewhere each step is a
-// line when it ends. It is safe for concurrent use.
+// have a line each at the bottom, redrawn in place; elsewhere each step is a
+// line when it ends. All methods may be called from several goroutines.
 type Progress struct {
 	s     *Streams
 	quiet bool
-	mu    sync.Mutex
-	tasks []*Task
-	drawn int // lines of the live area
-	stop  chan struct{}
-	ended chan struct{}
+	stop  chan struct{} // ends the spinner
+
+	mu      sync.Mutex
+	running []*Task
+	above   bytes.Buffer // lines that stay, not written yet
+	drawn   int          // lines of the live area that are on the screen
+	frame   int
+	held    int // questions that are open: nothing is written
+	closed  bool
 }
 
 // Task is a step that runs.
@@ -27,48 +33,40 @@ type Task struct {
 	started time.Time
 }
 
-var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
-
 const (
-	frame       = 100 * time.Millisecond
-	showElapsed = 2 * time.Second
+	frameTime = 100 * time.Millisecond
+	longTime  = 2 * time.Second // from here on a step shows how long it has run
 )
 
-// NewProgress begins to show progress; a quiet one shows only warnings.
+var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// NewProgress begins to show progress; a quiet one shows only warnings. Nothing
+// else may be written to the terminal until Close, but questions may be asked
+// through s: the display makes room for them.
 func (s *Streams) NewProgress(quiet bool) *Progress {
-	p := &Progress{s: s, quiet: quiet, stop: make(chan struct{}), ended: make(chan struct{})}
-	if !p.live() {
-		close(p.ended)
-		return p
+	p := &Progress{s: s, quiet: quiet, stop: make(chan struct{})}
+	s.mu.Lock()
+	s.progress = p
+	s.mu.Unlock()
+	if p.live() {
+		go p.spin()
 	}
-	go func() {
-		defer close(p.ended)
-		tick := time.NewTicker(frame)
-		defer tick.Stop()
-		for {
-			select {
-			case <-p.stop:
-				return
-			case <-tick.C:
-				p.mu.Lock()
-				p.draw("")
-				p.mu.Unlock()
-			}
-		}
-	}()
 	return p
 }
 
-func (p *Progress) live() bool { return p.s.ErrTTY && !p.quiet }
+// live says that there is a live area.
+func (p *Progress) live() bool { return p.s.ErrTTY && !p.s.Dumb && !p.quiet }
 
 // Start shows a step.
 func (p *Progress) Start(text string) *Task {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := &Task{p, text, time.Now()}
-	p.tasks = append(p.tasks, t)
-	p.draw("")
+	t := &Task{p: p, text: clean(text), started: time.Now()}
+	p.change(func() { p.running = append(p.running, t) })
 	return t
+}
+
+// Update changes the text of a step.
+func (t *Task) Update(text string) {
+	t.p.change(func() { t.text = clean(text) })
 }
 
 // Done shows that the step was carried out.
@@ -82,85 +80,120 @@ func (t *Task) Clear() { t.end("", Plain) }
 
 func (t *Task) end(mark string, style Style) {
 	p := t.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, other := range p.tasks {
-		if other == t {
-			p.tasks = append(p.tasks[:i], p.tasks[i+1:]...)
-			line := ""
-			if mark != "" {
-				line = p.s.ErrStyle(style, mark) + " " + t.label() + "\n"
-			}
-			p.draw(line)
+	p.change(func() {
+		i := slices.Index(p.running, t)
+		if i < 0 { // it has ended before
 			return
 		}
-	}
+		p.running = slices.Delete(p.running, i, i+1)
+		if mark != "" && !p.quiet {
+			p.line(p.s.ErrStyle(style, mark) + " " + t.text + t.elapsed())
+		}
+	})
 }
 
-func (t *Task) label() string {
-	if d := time.Since(t.started); d >= showElapsed {
-		return fmt.Sprintf("%s (%d s)", t.text, int(d.Seconds()))
+// elapsed is how long the step has run, in words, if that is long.
+func (t *Task) elapsed() string {
+	d := time.Since(t.started)
+	if d < longTime {
+		return ""
 	}
-	return t.text
+	return fmt.Sprintf(" (%d s)", int(d.Seconds()))
 }
 
-// Warn writes a line above the steps that run, also when quiet.
+// Warn writes lines that stay, above the steps that run; also when quiet.
 func (p *Progress) Warn(text string) {
+	p.change(func() {
+		for line := range strings.SplitSeq(text, "\n") {
+			p.line(clean(line))
+		}
+	})
+}
+
+// Close ends the showing and takes the steps that still run off the screen. It
+// may be called again; other calls have no effect any more.
+func (p *Progress) Close() {
+	p.s.mu.Lock()
+	if p.s.progress == p {
+		p.s.progress = nil
+	}
+	p.s.mu.Unlock()
+	p.change(func() {
+		close(p.stop)
+		p.running, p.held, p.closed = nil, 0, true
+	})
+}
+
+// change applies f and shows what came of it.
+func (p *Progress) change(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.write(p.erase() + text + "\n")
-	p.draw("")
+	if p.closed {
+		return
+	}
+	f()
+	p.draw()
 }
 
-// Close ends the showing. It may be called again.
-func (p *Progress) Close() {
-	p.mu.Lock()
-	select {
-	case <-p.stop:
-	default:
-		close(p.stop)
+// line adds a line that stays.
+func (p *Progress) line(text string) { p.above.WriteString(text + "\n") }
+
+// hold clears the live area and keeps everything back until release is called.
+func (p *Progress) hold() (release func()) {
+	p.change(func() { p.held++ })
+	return func() { p.change(func() { p.held = max(0, p.held-1) }) }
+}
+
+// draw writes the lines that stay and the live area below them, in one piece.
+// A display that cannot be written is no reason to stop the work it shows.
+func (p *Progress) draw() {
+	var out bytes.Buffer
+	if p.drawn > 0 {
+		fmt.Fprintf(&out, "\x1b[%dA\r\x1b[J", p.drawn) // up, and clear from there
+		p.drawn = 0
+	}
+	if p.held == 0 {
+		out.Write(p.above.Bytes())
+		p.above.Reset()
 		if p.live() {
-			p.write(p.erase())
+			p.drawn = p.drawTasks(&out)
 		}
-		p.tasks = nil
 	}
-	p.mu.Unlock()
-	<-p.ended
+	if out.Len() > 0 {
+		_, _ = p.s.Err.Write(out.Bytes())
+	}
 }
 
-// draw writes lines for good and then the live area anew.
-func (p *Progress) draw(lines string) {
-	if p.quiet {
-		return
+// drawTasks writes the live area and returns how many lines it has. The area
+// must fit on the screen, else the cursor cannot go back to its start.
+func (p *Progress) drawTasks(out *bytes.Buffer) int {
+	width, height := size(p.s.Err)
+	lines := min(len(p.running), height-1)
+	if lines < len(p.running) {
+		lines = max(0, lines-1) // the last line counts the others
 	}
-	if !p.live() {
-		p.write(lines)
-		return
+	for _, t := range p.running[:lines] {
+		elapsed := t.elapsed()
+		text := shorten(t.text, max(1, width-len("x ")-len(elapsed)))
+		fmt.Fprintf(out, "%s %s%s\n", spinner[p.frame], text, elapsed)
 	}
-	select {
-	case <-p.stop:
-		return
-	default:
+	if more := len(p.running) - lines; more > 0 {
+		fmt.Fprintf(out, "  and %d more\n", more)
+		lines++
 	}
-	var b strings.Builder
-	b.WriteString(p.erase() + lines)
-	for _, t := range p.tasks {
-		phase := int(time.Since(t.started)/frame) % len(spinner)
-		b.WriteString(shorten(spinner[phase]+" "+t.label(), max(20, p.s.ErrWidth-1)) + "\n")
-	}
-	p.drawn = len(p.tasks)
-	p.write(b.String())
+	return lines
 }
 
-// erase is what takes the live area off the screen.
-func (p *Progress) erase() string {
-	s := strings.Repeat("\x1b[1A\x1b[2K", p.drawn)
-	p.drawn = 0
-	return s
-}
-
-func (p *Progress) write(text string) {
-	if text != "" {
-		fmt.Fprint(p.s.Err, text)
+// spin redraws the live area until Close.
+func (p *Progress) spin() {
+	tick := time.NewTicker(frameTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+			p.change(func() { p.frame = (p.frame + 1) % len(spinner) })
+		}
 	}
 }

@@ -3,10 +3,12 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/olekukonko/tablewriter/tw"
 )
 
@@ -28,84 +30,104 @@ func Text(text string) Cell { return Cell{Text: text} }
 // Styled is a cell with a style.
 func Styled(style Style, text string) Cell { return Cell{text, style} }
 
+const gap = 2 // blanks between columns
+
+// extraReset is the reset that tablewriter puts behind the blanks after a
+// coloured cell, which has its own.
+var extraReset = regexp.MustCompile("(\x1b\\[0m +)\x1b\\[0m")
+
 // NewTable begins a table with the names of its columns.
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
 // Row adds a row, which has a cell for every column.
 func (t *Table) Row(cells ...Cell) { t.rows = append(t.rows, cells) }
 
-const gap = 2 // blanks between columns
-
-// Render writes the table to s.Out. On a terminal it is not wider than that:
-// the widest columns are cut short, with … at the end.
+// Render writes the table to s.Out, without blanks at the end of a line. On a
+// terminal it is not wider than that: the widest columns are cut, with … at the
+// end. Control characters in cells show as "?".
 func (t *Table) Render(s *Streams) error {
-	limits := t.limits(s.Width)
-	var buf bytes.Buffer
-	w := tablewriter.NewTable(&buf,
-		tablewriter.WithRendition(tw.Rendition{Borders: tw.BorderNone, Symbols: tw.NewSymbols(tw.StyleNone),
-			Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone}}),
-		tablewriter.WithHeaderAutoFormat(tw.Off), tablewriter.WithHeaderAlignment(tw.AlignLeft),
-		tablewriter.WithRowAlignment(tw.AlignLeft), tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithTrimSpace(tw.Off),
-		tablewriter.WithPadding(tw.Padding{Right: strings.Repeat(" ", gap), Overwrite: true}))
-	w.Header(t.header)
-	for _, row := range t.rows {
-		if len(row) != len(t.header) {
-			return fmt.Errorf("render table: a row has %d cells, the header %d", len(row), len(t.header))
-		}
-		cells := make([]string, len(row))
-		for i, c := range row {
-			cells[i] = s.Style(c.Style, shorten(c.Text, limits[i]))
-		}
-		if err := w.Append(cells); err != nil {
-			return fmt.Errorf("render table: %w", err)
-		}
+	lines, err := t.layout(s)
+	if err == nil {
+		_, err = s.Out.Write(lines)
 	}
-	if err := w.Render(); err != nil {
-		return fmt.Errorf("render table: %w", err)
-	}
-	for line := range strings.Lines(buf.String()) {
-		if _, err := fmt.Fprintln(s.Out, strings.TrimRight(line, " \n")); err != nil {
-			return fmt.Errorf("write table: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("write table: %w", err)
 	}
 	return nil
 }
 
-// limits is how many characters each column may have so that the table fits
-// into width; 0 is any width.
-func (t *Table) limits(width int) []int {
-	wide := make([]int, len(t.header))
-	total := -gap
+// layout is the table as text.
+func (t *Table) layout(s *Streams) ([]byte, error) {
+	for i, row := range t.rows {
+		if len(row) != len(t.header) {
+			return nil, fmt.Errorf("row %d has %d cells for %d columns", i+1, len(row), len(t.header))
+		}
+	}
+	widths := t.widths(s.Width)
+	var buf bytes.Buffer
+	table := tablewriter.NewTable(&buf,
+		tablewriter.WithRendition(tw.Rendition{
+			Borders:  tw.BorderNone,
+			Symbols:  tw.NewSymbols(tw.StyleNone),
+			Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
+		}),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAlignment(tw.AlignLeft),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithTrimSpace(tw.Off),
+		tablewriter.WithPadding(tw.Padding{Right: strings.Repeat(" ", gap), Overwrite: true}),
+	)
+	header := make([]any, len(t.header))
 	for i, h := range t.header {
-		wide[i] = utf8.RuneCountInString(h)
-		for _, row := range t.rows {
-			if i < len(row) {
-				wide[i] = max(wide[i], utf8.RuneCountInString(row[i].Text))
-			}
-		}
-		total += wide[i] + gap
+		header[i] = shorten(h, widths[i])
 	}
-	for width > 0 && total > width {
-		widest := 0
-		for i := range wide {
-			if wide[i] > wide[widest] {
-				widest = i
-			}
+	table.Header(header...)
+	for _, row := range t.rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = s.Style(c.Style, shorten(clean(c.Text), widths[i]))
 		}
-		if wide[widest] <= utf8.RuneCountInString(t.header[widest]) || wide[widest] < 4 {
-			break // narrower it could not be read
+		if err := table.Append(cells); err != nil {
+			return nil, err
 		}
-		wide[widest]--
-		total--
 	}
-	return wide
+	if err := table.Render(); err != nil {
+		return nil, err
+	}
+	var lines []byte
+	for line := range bytes.Lines(extraReset.ReplaceAll(buf.Bytes(), []byte("$1"))) {
+		lines = append(append(lines, bytes.TrimRight(line, " \n")...), '\n')
+	}
+	return lines, nil
 }
 
-func shorten(text string, limit int) string {
-	r := []rune(text)
-	if len(r) <= limit {
-		return text
+// widths are the columns' widths, made to fit into width unless that is 0.
+func (t *Table) widths(width int) []int {
+	w := make([]int, len(t.header))
+	total := gap * (len(w) - 1)
+	for i, h := range t.header {
+		w[i] = twwidth.Width(h)
+		for _, row := range t.rows {
+			w[i] = max(w[i], twwidth.Width(clean(row[i].Text)))
+		}
+		total += w[i]
 	}
-	return string(r[:max(0, limit-1)]) + "…"
+	for ; width > 0 && total > width; total-- {
+		widest := slices.Index(w, slices.Max(w))
+		if w[widest] == 1 {
+			break
+		}
+		w[widest]--
+	}
+	return w
+}
+
+// shorten cuts s to width columns, the last of which then shows "…".
+func shorten(s string, width int) string {
+	if twwidth.Width(s) <= width {
+		return s
+	}
+	return twwidth.Truncate(s, width, "…")
 }
