@@ -13,12 +13,6 @@ import (
 	"clusterctl/quorum"
 )
 
-// Limits that create and add hold the nodes to.
-const (
-	maxSkew = 5 * time.Second
-	minFree = 4 * 1024 // KiB: room for the configuration, its copies and the journal
-)
-
 // KeySize is the size of a new authkey in bytes. corosync 3 takes 128 to 4096
 // (KNET_MIN_KEY_LEN, KNET_MAX_KEY_LEN); 256 is what corosync-keygen writes.
 const KeySize = 256
@@ -74,49 +68,48 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	}
 	if len(running) > 0 {
 		p.Steps = append(p.Steps, Step{
-			ID: "quiet", What: "stop corosync's default configuration on " + andList(running), Class: ClassStop, Nodes: running,
-			Do:   []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}},
-			Undo: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}},
+			ID: "quiet", What: "stop corosync's default configuration on " + andList(running), Class: ClassStop,
+			Do:   Act{Nodes: running, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}},
+			Undo: []Act{{Nodes: running, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}}},
 		})
 	}
 	if s.encrypted() {
 		p.Steps = append(p.Steps, Step{
-			ID: "key", What: "install a new authkey", Class: ClassPrepare, Nodes: names,
-			Do:   []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}},
-			Undo: []Op{{Kind: OpRestore, Path: KeyPath}},
+			ID: "key", What: "install a new authkey", Class: ClassPrepare,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
 		})
 	}
 	blob := p.blob(conf.Bytes())
 	p.Steps = append(p.Steps,
 		Step{
-			ID: "stage", What: "write corosync.conf.new and have corosync test it", Class: ClassPrepare, Nodes: names,
-			Do:   []Op{{Kind: OpStage, Path: ConfPath, Blob: blob, Mode: "0644"}},
-			Undo: []Op{{Kind: OpRestore, Path: ConfPath}},
+			ID: "stage", What: "write corosync.conf.new and have corosync test it", Class: ClassPrepare,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStage, Path: ConfPath, Blob: blob, Mode: "0644"}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		},
 		Step{
-			ID: "swap", What: "put corosync.conf in place", Class: ClassSwitch, Nodes: names,
-			Do:   []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}},
-			Undo: []Op{{Kind: OpRestore, Path: ConfPath}},
+			ID: "swap", What: "put corosync.conf in place", Class: ClassSwitch,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
 	if !s.NoEnable {
 		p.Steps = append(p.Steps, Step{
-			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare, Nodes: names,
-			Do:   []Op{{Kind: OpEnable, Unit: "corosync"}},
-			Undo: []Op{{Kind: OpReset, Unit: "corosync"}},
+			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
 		})
 	}
 	if !s.NoStart {
 		p.Steps = append(p.Steps, Step{
-			ID: "start", What: "start corosync and see the nodes come together", Class: ClassStart, Nodes: names,
-			Do:     []Op{{Kind: OpStart, Unit: "corosync"}},
-			Undo:   []Op{{Kind: OpStop, Unit: "corosync"}},
-			Verify: &Want{Members: members, Exactly: true, Quorate: true, Links: s.watched(conf.Config()), Deadline: formTime(len(nodes))},
+			ID: "start", What: "start corosync and see the nodes come together", Class: ClassStart,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: s.watched(conf.Config()), Deadline: formTime(len(nodes))}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
 		})
 		if len(paced) > 0 {
 			p.Steps = append(p.Steps, Step{
-				ID: "pacemaker", What: "start pacemaker again on " + andList(paced), Class: ClassStart, Nodes: paced,
-				Do:   []Op{{Kind: OpStart, Unit: "pacemaker"}},
-				Undo: []Op{{Kind: OpStop, Unit: "pacemaker"}},
+				ID: "pacemaker", What: "start pacemaker again on " + andList(paced), Class: ClassStart,
+				Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStart, Unit: "pacemaker"}}},
+				Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}}}},
 			})
 		}
 	}
@@ -136,70 +129,6 @@ func (s CreateSpec) watched(c corosyncconf.Config) []int {
 		return nil
 	}
 	return c.Links()
-}
-
-// fit checks that a node can be a cluster node at all, and that it is the one
-// that name means.
-func fit(ps *Problems, f *Facts, name string) {
-	if !isHostname(f.Hostname, name) {
-		ps.add(CodeHostname, name, fmt.Sprintf("name it %s, or check where %s leads", f.Hostname, name),
-			"the machine's own name is %s", f.Hostname)
-	}
-	if f.UID != 0 {
-		ps.add(CodeNotRoot, name, "log in as root (-l root), or give --sudo", "the login is not root")
-	}
-	if !f.Systemd {
-		ps.add(CodeNoSystemd, name, "use a machine that is run by systemd", "the machine is not run by systemd")
-	}
-	switch v := f.Corosync; {
-	case v.Major == 0:
-		ps.add(CodeNotInstalled, name, "install it: "+installHint(f.OS, "corosync"), "corosync is not installed")
-	case v.Major < 3:
-		ps.add(CodeVersion, name, "use corosync 3", "corosync %s is not handled yet", v)
-	case v.Major > 3:
-		ps.add(CodeVersion, name, "use corosync 3", "corosync %s is not known", v)
-	}
-	if f.PVE {
-		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")
-	}
-	for path, free := range f.FreeKB {
-		if free < minFree {
-			ps.add(CodeDiskFull, name, "make room", "%s has only %d KiB left", path, free)
-		}
-	}
-	idle(ps, f, name)
-}
-
-// idle checks that no other operation is under way on the node.
-func idle(ps *Problems, f *Facts, name string) {
-	if f.Holder != nil {
-		ps.add(CodeHeld, name, "wait until that has ended", "held by %s", f.Holder)
-		return
-	}
-	for _, e := range f.Ops {
-		if e.Touched() && e.Ended() == "" {
-			ps.add(CodeUnfinished, name, fmt.Sprintf("clusterctl -H %s op resume %s, or: clusterctl -H %s op undo %s", name, e.ID, name, e.ID),
-				"operation %s was interrupted and is neither finished nor undone", e.ID)
-		}
-	}
-}
-
-// isHostname tells whether name is hostname or its first label.
-func isHostname(hostname, name string) bool {
-	label, _, _ := strings.Cut(hostname, ".")
-	return strings.EqualFold(name, hostname) || strings.EqualFold(name, label)
-}
-
-func installHint(os, pkg string) string {
-	switch {
-	case strings.Contains(os, "Debian"), strings.Contains(os, "Ubuntu"):
-		return "apt-get install " + pkg
-	case strings.Contains(os, "SUSE"), strings.Contains(os, "SLES"):
-		return "zypper install " + pkg
-	case strings.Contains(os, "Red Hat"), strings.Contains(os, "CentOS"), strings.Contains(os, "Rocky"), strings.Contains(os, "Alma"), strings.Contains(os, "Fedora"):
-		return "dnf install " + pkg
-	}
-	return "package " + pkg
 }
 
 // free checks that a node is in no cluster yet.
@@ -235,112 +164,6 @@ func (s CreateSpec) free(ps *Problems, f *Facts) {
 	}
 }
 
-// isDefault tells whether the file can be no cluster's: no node in it has an
-// address that another machine could reach. Debian and Ubuntu install such a
-// file, and start corosync with it.
-func (c ConfFile) isDefault() bool {
-	if c.Err != nil || len(bytesTrim(c.Bytes)) == 0 {
-		return len(bytesTrim(c.Bytes)) == 0
-	}
-	conf := c.File.Config()
-	for _, n := range conf.Nodes {
-		for _, addr := range n.Addrs {
-			if a, err := netip.ParseAddr(addr); (err != nil || !a.IsLoopback()) && addr != "localhost" {
-				return false
-			}
-		}
-	}
-	if len(conf.Nodes) > 0 {
-		return true
-	}
-	for _, i := range c.File.Root().Sections("totem") {
-		for _, iface := range i.Sections("interface") {
-			if bind, ok := iface.Get("bindnetaddr"); ok && bind != "127.0.0.1" && bind != "127.0.0.0" {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func bytesTrim(b []byte) string { return strings.TrimSpace(string(b)) }
-
-func (c ConfFile) clusterName() string {
-	if c.File != nil {
-		if name := c.File.Config().Totem.ClusterName; name != "" {
-			return name
-		}
-	}
-	return "(without a name)"
-}
-
-// liveWith returns with how many others the node is in a membership now.
-func liveWith(f *Facts) int {
-	if f.Runtime == nil {
-		return 0
-	}
-	return max(0, len(f.Runtime.Quorum.Members)-1)
-}
-
-// together checks what only the nodes side by side show.
-func together(ps *Problems, facts []*Facts) {
-	machines := map[string]string{}
-	var versions []Version
-	for _, f := range facts {
-		if other, ok := machines[f.Machine]; ok && f.Machine != "" {
-			ps.add(CodeSameMachine, f.Node, "give each machine an id of its own: rm /etc/machine-id; systemd-machine-id-setup",
-				"it has the same machine id as %s", other)
-		}
-		machines[f.Machine] = f.Node
-		if f.Corosync.Major > 0 && !slices.Contains(versions, f.Corosync) {
-			versions = append(versions, f.Corosync)
-		}
-	}
-	slices.SortFunc(versions, Version.Compare)
-	if n := len(versions); n > 1 {
-		who := func(v Version) string {
-			var names []string
-			for _, f := range facts {
-				if f.Corosync == v {
-					names = append(names, f.Node)
-				}
-			}
-			return v.String() + " on " + andList(names)
-		}
-		texts := make([]string, n)
-		for i, v := range versions {
-			texts[i] = who(v)
-		}
-		if versions[0].Major != versions[n-1].Major {
-			ps.add(CodeVersionMix, "", "install the same major version everywhere", "corosync versions cannot work together: %s", andList(texts))
-		} else {
-			ps.warn(CodeVersionMix, "", "install the same version everywhere", "corosync versions differ: %s", andList(texts))
-		}
-	}
-	apart(ps, facts)
-}
-
-// apart finds clocks that differ by more than maxSkew beyond what the
-// measurement may be off.
-func apart(ps *Problems, facts []*Facts) {
-	if len(facts) < 2 {
-		return
-	}
-	first, last := facts[0], facts[0]
-	for _, f := range facts {
-		if f.Skew < first.Skew {
-			first = f
-		}
-		if f.Skew > last.Skew {
-			last = f
-		}
-	}
-	if d := last.Skew - first.Skew; d > maxSkew+last.SkewErr+first.SkewErr {
-		ps.add(CodeClock, last.Node, "set both clocks by NTP (timedatectl set-ntp true)",
-			"its clock is %s ahead of that of %s", d.Round(time.Second), first.Node)
-	}
-}
-
 // place gives every node its id, votes and addresses.
 func (s CreateSpec) place(ps *Problems, facts []*Facts) []corosyncconf.Node {
 	taken := map[uint32]bool{}
@@ -364,171 +187,6 @@ func (s CreateSpec) place(ps *Problems, facts []*Facts) []corosyncconf.Node {
 	}
 	evenLinks(ps, nodes)
 	return nodes
-}
-
-// addresses picks the node's address on each link. f is the node's; all is
-// everybody's, since a node may resolve its own name to loopback.
-func (n NodeSpec) addresses(ps *Problems, networks []LinkSpec, f *Facts, all []*Facts) map[int]string {
-	addrs := map[int]string{}
-	for _, l := range networks {
-		if _, given := n.Links[l.Number]; given {
-			continue
-		}
-		switch found := inNetwork(f, l.Network); len(found) {
-		case 1:
-			addrs[l.Number] = found[0].String()
-		case 0:
-			ps.add(CodeAddress, n.Name, fmt.Sprintf("name the right network, or give link%d=ADDR; it has %s", l.Number, usable(f)),
-				"it has no address in %s for link %d", l.Network, l.Number)
-		default:
-			ps.add(CodeAddress, n.Name, fmt.Sprintf("choose one with link%d=ADDR", l.Number),
-				"it has several addresses in %s for link %d: %s", l.Network, l.Number, joinAddrs(found))
-		}
-	}
-	for link, text := range n.Links {
-		if a, err := netip.ParseAddr(text); err == nil {
-			a = a.Unmap()
-			switch {
-			case a.IsLoopback():
-				ps.add(CodeLoopback, n.Name, "use an address that the other nodes reach", "link %d: %s is a loopback address", link, a)
-			case !has(f, a):
-				ps.add(CodeAddress, n.Name, "use one of "+usable(f), "link %d: the node does not have the address %s", link, a)
-			}
-			addrs[link] = a.String()
-		} else if a, ok := resolved(ps, n.Name, text, link, f, []*Facts{f}); ok {
-			addrs[link] = a.String()
-		}
-	}
-	if len(networks) == 0 && len(n.Links) == 0 {
-		if a, ok := resolved(ps, n.Name, n.Name, 0, f, all); ok {
-			addrs[0] = a.String()
-		}
-	}
-	return addrs
-}
-
-// resolved is the one address of the node that host resolves to, as seen from
-// the machines that by are of.
-func resolved(ps *Problems, node, host string, link int, f *Facts, by []*Facts) (netip.Addr, bool) {
-	var own, foreign []netip.Addr
-	loopback := ""
-	for _, other := range by {
-		for _, a := range other.Resolved[host] {
-			switch a = a.Unmap(); {
-			case a.IsLoopback():
-				loopback = fmt.Sprintf("%s on %s", a, other.Node)
-			case !has(f, a):
-				foreign = append(foreign, a)
-			case !slices.Contains(own, a):
-				own = append(own, a)
-			}
-		}
-	}
-	remedy := fmt.Sprintf("put it into /etc/hosts, or give link%d=ADDR or --link CIDR; it has %s", link, usable(f))
-	switch {
-	case len(own) == 1:
-		return own[0], true
-	case len(own) > 1:
-		ps.add(CodeResolve, node, fmt.Sprintf("choose one with link%d=ADDR, or --link CIDR", link),
-			"%s resolves to several of its addresses: %s", host, joinAddrs(own))
-	case len(foreign) > 0:
-		ps.add(CodeAddress, node, remedy, "%s resolves to %s, which the node does not have", host, foreign[0])
-	case loopback != "":
-		ps.add(CodeLoopback, node, remedy, "%s resolves to a loopback address only (%s)", host, loopback)
-	default:
-		ps.add(CodeResolve, node, remedy, "%s does not resolve", host)
-	}
-	return netip.Addr{}, false
-}
-
-func inNetwork(f *Facts, p netip.Prefix) []netip.Addr {
-	var found []netip.Addr
-	for _, a := range f.Addrs {
-		if p.Contains(a.Addr()) && !a.Addr().IsLoopback() && !slices.Contains(found, a.Addr()) {
-			found = append(found, a.Addr())
-		}
-	}
-	return found
-}
-
-func has(f *Facts, a netip.Addr) bool {
-	return slices.ContainsFunc(f.Addrs, func(p netip.Prefix) bool { return p.Addr() == a })
-}
-
-func joinAddrs(as []netip.Addr) string {
-	texts := make([]string, len(as))
-	for i, a := range as {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ", ")
-}
-
-// usable lists the node's addresses that others can reach.
-func usable(f *Facts) string {
-	var as []netip.Addr
-	for _, p := range f.Addrs {
-		if !p.Addr().IsLoopback() && !slices.Contains(as, p.Addr()) {
-			as = append(as, p.Addr())
-		}
-	}
-	if len(as) == 0 {
-		return "no address"
-	}
-	return joinAddrs(as)
-}
-
-// evenLinks checks that all nodes have the same links, of one family each, and
-// that no address is used twice.
-func evenLinks(ps *Problems, nodes []corosyncconf.Node) {
-	have := map[int][]string{}
-	users := map[string]string{}
-	for _, n := range nodes {
-		for _, link := range slices.Sorted(maps.Keys(n.Addrs)) {
-			have[link] = append(have[link], n.Name)
-			user := fmt.Sprintf("link %d of %s", link, n.Name)
-			if other, dup := users[n.Addrs[link]]; dup {
-				ps.add(CodeAddress, n.Name, "give each node and link an address of its own",
-					"address %s would be used for %s and for %s", n.Addrs[link], other, user)
-			}
-			users[n.Addrs[link]] = user
-		}
-	}
-	for _, link := range slices.Sorted(maps.Keys(have)) {
-		if with := have[link]; len(with) < len(nodes) {
-			var without []string
-			for _, n := range nodes {
-				if !slices.Contains(with, n.Name) {
-					without = append(without, n.Name)
-				}
-			}
-			if !ps.mentions(without...) { // their address was refused: that is said already
-				ps.add(CodeUnevenLinks, "", "give every node an address on each link",
-					"link %d is given for %s but not for %s", link, andList(with), andList(without))
-			}
-			continue
-		}
-		var v4, v6 []string
-		for _, n := range nodes {
-			if a, err := netip.ParseAddr(n.Addrs[link]); err == nil && a.Is4() {
-				v4 = append(v4, n.Name)
-			} else {
-				v6 = append(v6, n.Name)
-			}
-		}
-		if len(v4) > 0 && len(v6) > 0 {
-			ps.add(CodeMixedFamily, "", "use one family on a link", "link %d is IPv4 on %s and IPv6 on %s", link, andList(v4), andList(v6))
-		}
-	}
-}
-
-// mentions tells whether there is an error about each of the nodes.
-func (ps Problems) mentions(nodes ...string) bool {
-	for _, n := range nodes {
-		if !slices.ContainsFunc(ps.Errors(), func(p Problem) bool { return p.Node == n }) {
-			return false
-		}
-	}
-	return true
 }
 
 // config writes the new cluster's corosync.conf.

@@ -94,7 +94,7 @@ func planOf(t *testing.T, s cluster.CreateSpec, facts []*cluster.Facts) *cluster
 func newConf(t *testing.T, p *cluster.Plan) *corosyncconf.File {
 	t.Helper()
 	for _, step := range p.Steps {
-		for _, op := range step.Do {
+		for _, op := range step.Do.Ops {
 			if op.Path == cluster.ConfPath {
 				f, err := corosyncconf.Parse("new", p.Blobs[op.Blob])
 				if err != nil {
@@ -146,7 +146,7 @@ func TestCreateWritesTransportAndCryptoOut(t *testing.T) {
 			}
 			installs := false
 			for _, step := range p.Steps {
-				for _, op := range step.Do {
+				for _, op := range step.Do.Ops {
 					installs = installs || op.Path == cluster.KeyPath
 				}
 			}
@@ -204,7 +204,7 @@ func TestCreateSetsADistributionsDefaultAside(t *testing.T) {
 		f.Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: true}
 	}
 	p := planOf(t, request("n1", "n2", "n3"), []*cluster.Facts{machine(1, running), machine(2), machine(3)})
-	if p.Steps[0].ID != "quiet" || !cmp.Equal(p.Steps[0].Nodes, []string{"n1"}) {
+	if p.Steps[0].ID != "quiet" || !cmp.Equal(p.Steps[0].Do.Nodes, []string{"n1"}) {
 		t.Errorf("first step is %+v, want corosync stopped on n1", p.Steps[0])
 	}
 	if len(p.Notes) != 1 || p.Notes[0].Node != "n1" || !strings.Contains(p.Notes[0].Message, "set aside") {

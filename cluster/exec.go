@@ -23,6 +23,9 @@ type Executor struct {
 	Now func() time.Time
 	// Grace is how long undoing waits for nodes that were lost; 0: 30 s.
 	Grace time.Duration
+	// Patience is how long Resume and Undo wait for the locks that the
+	// interrupted run still holds; 0: 45 s, more than a shell waits for its client.
+	Patience time.Duration
 }
 
 // Reporter is told what goes on.
@@ -37,8 +40,9 @@ type Reporter interface {
 // taken back on every node. The operation's journal is kept on the nodes.
 type UnfinishedOpError struct {
 	ID    string
-	Cause error // why it stopped
-	Undo  error // why it could not be taken back; nil when it was not tried
+	Node  string // one that took part, to ask with -H
+	Cause error  // why it stopped
+	Undo  error  // why it could not be taken back; nil when it was not tried
 }
 
 func (e *UnfinishedOpError) Error() string {
@@ -109,7 +113,7 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 	}
 	r := x.newRun(op.entry, nodes)
 	defer r.close()
-	if err := r.lock(ctx); err != nil {
+	if err := r.lockAfter(ctx, op); err != nil {
 		return err
 	}
 	if op.State == StateDone {
@@ -131,14 +135,14 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Node) error {
 	r := x.newRun(op.entry, nodes)
 	defer r.close()
-	if err := r.lock(ctx); err != nil {
+	if err := r.lockAfter(ctx, op); err != nil {
 		return err
 	}
 	if op.State == StateDone {
 		return r.end(ctx, Done)
 	}
 	if err := r.undo(ctx, op.last()); err != nil {
-		return &UnfinishedOpError{ID: op.ID, Cause: errors.New("undo failed"), Undo: err}
+		return r.unfinished(errors.New("undo failed"), err)
 	}
 	return nil
 }
@@ -149,6 +153,10 @@ func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
 		r.nodes[name] = n
 	}
 	return r
+}
+
+func (r *run) unfinished(cause, undo error) error {
+	return &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
 }
 
 // newID makes an operation's id: it sorts by time, and two of one second differ.
@@ -182,6 +190,35 @@ func (r *run) lock(ctx context.Context) error {
 		return err
 	}
 	return each(names[1:], take)
+}
+
+// lockAfter takes the locks when the run that was interrupted has let them go:
+// its last command may still be at work, and a node that the network was cut
+// from notices only after a while that nobody speaks to it any more.
+func (r *run) lockAfter(ctx context.Context, op *Operation) error {
+	patience := r.Patience
+	if patience == 0 {
+		patience = 45 * time.Second
+	}
+	deadline := time.Now().Add(patience)
+	ended := func(error) {}
+	for told := false; ; told = true {
+		err := r.lock(ctx)
+		held, ok := errors.AsType[*HeldError](err)
+		if !ok || held.Holder.Command != op.Command || time.Now().After(deadline) {
+			ended(err)
+			return err
+		}
+		if !told {
+			ended = r.report("wait for the interrupted run to let go of the nodes")
+		}
+		select {
+		case <-ctx.Done():
+			ended(ctx.Err())
+			return context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }
 
 func (r *run) lockNode(ctx context.Context, n Node) error {
@@ -259,34 +296,52 @@ func (r *run) finish(ctx context.Context, first int) error {
 		undoErr := r.undo(ctx, i)
 		ended(undoErr)
 		if undoErr != nil {
-			return &UnfinishedOpError{ID: r.entry.ID, Cause: err, Undo: undoErr}
+			return r.unfinished(err, undoErr)
 		}
 		return &UndoneError{err}
 	}
 	return r.end(ctx, Done)
 }
 
-// do carries out a step on its nodes together and waits for its effect.
+// do carries out a step and waits for its effect.
 func (r *run) do(ctx context.Context, step Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := each(step.Nodes, func(name string) error {
+	note := Note{Doing, step.ID}
+	act := func(name string) error {
 		n, err := r.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, r.entry.ID, Note{Doing, step.ID}, step.Do, stepTimeout)
+			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
 		}
 		return stepErr(name, step.What, err)
-	})
-	if err != nil || step.Verify == nil {
+	}
+	err := r.onNodes(step.Do, act)
+	if err != nil || step.Do.Want == nil {
 		return err
 	}
-	return r.await(ctx, *step.Verify)
+	return r.await(ctx, *step.Do.Want)
+}
+
+// onNodes calls f for the nodes of an act: for all at once, or, when one is
+// enough, for one after the other until the connection to one of them holds.
+func (r *run) onNodes(a Act, f func(name string) error) error {
+	if !a.One {
+		return each(a.Nodes, f)
+	}
+	var err error
+	for _, name := range a.Nodes {
+		if err = f(name); err == nil || !lostConnection(err) {
+			return err
+		}
+		r.drop(name)
+	}
+	return err
 }
 
 // undo takes back the steps up to the one with index last, in reverse, under a
 // deadline of its own, and ends the journal. A node that was lost is waited
-// for a while.
+// for a while; then the others are brought back without it.
 func (r *run) undo(ctx context.Context, last int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -294,29 +349,14 @@ func (r *run) undo(ctx context.Context, last int) error {
 	if grace == 0 {
 		grace = 30 * time.Second
 	}
-	patience := time.Now().Add(grace)
-	failed := map[string]bool{}
-	var mu sync.Mutex
+	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}}
 	var errs error
 	for i := last; i >= 0; i-- {
 		step := r.entry.Plan.Steps[i]
-		err := each(step.Nodes, func(name string) error {
-			mu.Lock()
-			skip := failed[name]
-			mu.Unlock()
-			if skip {
-				return nil
+		for _, act := range step.Undo {
+			if err := u.act(ctx, step, act); err != nil {
+				errs = multierror.Append(errs, err)
 			}
-			err := r.undoOn(ctx, name, step, patience)
-			if err != nil {
-				mu.Lock()
-				failed[name] = true
-				mu.Unlock()
-			}
-			return stepErr(name, "undo "+step.What, err)
-		})
-		if err != nil {
-			errs = multierror.Append(errs, err)
 		}
 	}
 	if errs != nil {
@@ -325,19 +365,58 @@ func (r *run) undo(ctx context.Context, last int) error {
 	return r.end(ctx, Undone)
 }
 
-// undoOn takes back a step on one node, with a new connection if the old one
-// was lost.
-func (r *run) undoOn(ctx context.Context, name string, step Step, patience time.Time) error {
-	for {
-		n, err := r.node(ctx, name)
-		if err == nil {
-			err = n.Do(ctx, r.entry.ID, Note{Undoing, step.ID}, step.Undo, stepTimeout)
+// undoing is a run that is being taken back.
+type undoing struct {
+	*run
+	patience time.Time // until then a lost node is waited for
+
+	mu     sync.Mutex
+	failed map[string]bool // nodes that are left out from now on
+}
+
+// act carries out one act of undoing a step on the nodes that are still with us.
+func (u *undoing) act(ctx context.Context, step Step, a Act) error {
+	a.Nodes = u.left(a.Nodes)
+	if len(a.Nodes) == 0 {
+		return nil
+	}
+	err := u.onNodes(a, func(name string) error {
+		err := u.on(ctx, name, step, a.Ops)
+		if err != nil {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.failed[name] = true
 		}
-		if err == nil || !again(err) || time.Now().After(patience) || ctx.Err() != nil {
+		return stepErr(name, "undo "+step.What, err)
+	})
+	if a.Want == nil {
+		return err
+	}
+	want := *a.Want
+	want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.failed[m.Name] })
+	if werr := u.await(ctx, want); werr != nil {
+		err = multierror.Append(err, werr)
+	}
+	return err
+}
+
+func (u *undoing) left(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return u.failed[n] })
+}
+
+// on carries out operations of undoing on one node, with a new connection if
+// the old one was lost.
+func (u *undoing) on(ctx context.Context, name string, step Step, ops []Op) error {
+	for {
+		n, err := u.node(ctx, name)
+		if err == nil {
+			err = n.Do(ctx, u.entry.ID, Note{Undoing, step.ID}, ops, stepTimeout)
+		}
+		if err == nil || !again(err) || time.Now().After(u.patience) || ctx.Err() != nil {
 			return err
 		}
 		if lostConnection(err) {
-			r.drop(name)
+			u.drop(name)
 		}
 		select {
 		case <-ctx.Done():
@@ -418,7 +497,7 @@ func (r *run) end(ctx context.Context, phase Phase) error {
 	}
 	err := all(func(n Node) error { return n.End(ctx, r.entry.ID, phase) })
 	if err != nil {
-		return &UnfinishedOpError{ID: r.entry.ID, Cause: err}
+		return r.unfinished(err, nil)
 	}
 	if err := all(func(n Node) error { return n.Retire(ctx, r.entry.ID) }); err != nil && r.Report != nil {
 		r.Report.Warn(err.Error())

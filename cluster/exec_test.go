@@ -308,8 +308,8 @@ func createIn(t *testing.T) (*world, *cluster.Plan, *cluster.Executor) {
 	facts[0].Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: true}
 	p := planOf(t, request("n1", "n2", "n3"), facts)
 	for _, s := range p.Steps { // nothing in memory takes as long as a membership
-		if s.Verify != nil {
-			s.Verify.Deadline = 200 * time.Millisecond
+		if s.Do.Want != nil {
+			s.Do.Want.Deadline = 200 * time.Millisecond
 		}
 	}
 	for _, name := range []string{"n1", "n2", "n3"} {
@@ -349,15 +349,15 @@ func TestAFailureAnywhereIsTakenBackEverywhere(t *testing.T) {
 	_, p, _ := createIn(t)
 	for _, victim := range []string{"n1", "n2", "n3"} {
 		for _, step := range p.Steps {
-			for i, op := range step.Do {
-				if !slices.Contains(step.Nodes, victim) {
+			for i, op := range step.Do.Ops {
+				if !slices.Contains(step.Do.Nodes, victim) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s of %s on %s", op.Kind, step.ID, victim), func(t *testing.T) {
 					w, p, x := createIn(t)
 					before := w.state()
 					w.machines[victim].fail = func(n cluster.Note, o cluster.Op) error {
-						if n == (cluster.Note{Phase: cluster.Doing, Step: step.ID}) && o == step.Do[i] {
+						if n == (cluster.Note{Phase: cluster.Doing, Step: step.ID}) && o == step.Do.Ops[i] {
 							return errors.New("it broke")
 						}
 						return nil
@@ -437,7 +437,7 @@ func TestAnInterruptedRunIsTakenBack(t *testing.T) {
 			w, p, x := createIn(t)
 			before := w.state()
 			ctx, cancel := context.WithCancelCause(t.Context())
-			w.machines[step.Nodes[0]].fail = func(n cluster.Note, _ cluster.Op) error {
+			w.machines[step.Do.Nodes[0]].fail = func(n cluster.Note, _ cluster.Op) error {
 				if n.Step == step.ID && n.Phase == cluster.Doing {
 					cancel(errors.New("ctrl-c"))
 				}
@@ -474,7 +474,7 @@ func cut(w *world, victim, step string) {
 func TestALostNodeLeavesTheOperationOpenToUndoOrResume(t *testing.T) {
 	_, p, _ := createIn(t)
 	for _, step := range p.Steps {
-		for _, victim := range step.Nodes {
+		for _, victim := range step.Do.Nodes {
 			for _, verb := range []string{"undo", "resume"} {
 				t.Run(fmt.Sprintf("%s after %s lost %s", verb, step.ID, victim), func(t *testing.T) {
 					w, p, x := createIn(t)
@@ -550,7 +550,7 @@ func killed(t *testing.T, w *world, p *cluster.Plan, x *cluster.Executor, victim
 func TestAKilledRunIsFinishedByResume(t *testing.T) {
 	_, p, _ := createIn(t)
 	for _, step := range p.Steps {
-		for _, victim := range step.Nodes {
+		for _, victim := range step.Do.Nodes {
 			t.Run(fmt.Sprintf("killed in %s on %s", step.ID, victim), func(t *testing.T) {
 				w, p, x := createIn(t)
 				killed(t, w, p, x, victim, step.ID)

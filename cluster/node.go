@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -59,24 +61,21 @@ type NodeError struct {
 }
 
 // Error starts with the node's name.
-func (e *NodeError) Error() string {
-	if e.Step != "" {
-		return fmt.Sprintf("%s: %s: %v", e.Node, e.Step, e.Err)
-	}
-	return fmt.Sprintf("%s: %v", e.Node, e.Err)
-}
+func (e *NodeError) Error() string { return e.Node + ": " + e.text() }
 
 func (e *NodeError) Unwrap() error { return e.Err }
 
-func (e *NodeError) problem() Problem {
-	p := Problem{Severity: Error, Code: e.Code, Node: e.Node, Message: e.Err.Error(), Remedy: e.Remedy}
-	if p.Code == "" {
-		p.Code = CodeFailed
-	}
+// text is the error without the node's name, which the cause may have too.
+func (e *NodeError) text() string {
+	text := strings.TrimPrefix(e.Err.Error(), e.Node+": ")
 	if e.Step != "" {
-		p.Message = e.Step + ": " + p.Message
+		text = e.Step + ": " + text
 	}
-	return p
+	return text
+}
+
+func (e *NodeError) problem() Problem {
+	return Problem{Severity: Error, Code: cmp.Or(e.Code, CodeFailed), Node: e.Node, Message: e.text(), Remedy: e.Remedy}
 }
 
 // Holder says who holds a node's lock.

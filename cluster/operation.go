@@ -120,10 +120,9 @@ func (o *Operation) firstOpen() int {
 		if i == o.last() {
 			return i // it was the last one begun: its effect was perhaps not awaited
 		}
-		for _, node := range s.Nodes {
-			if !slices.Contains(o.logs[node], Note{Did, s.ID}) {
-				return i
-			}
+		did := func(node string) bool { return slices.Contains(o.logs[node], Note{Did, s.ID}) }
+		if s.Do.One && !slices.ContainsFunc(s.Do.Nodes, did) || !s.Do.One && slices.ContainsFunc(s.Do.Nodes, func(n string) bool { return !did(n) }) {
+			return i
 		}
 	}
 	return len(o.entry.Plan.Steps)

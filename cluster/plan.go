@@ -61,16 +61,22 @@ const (
 	ClassStop    = "stop"    // stops corosync
 )
 
-// Step is one thing done on some nodes. All nodes do it at the same time; the
-// next step begins when it is done and verified on all of them.
+// Step is one thing done to the cluster. The next one begins when it is done,
+// and its effect seen.
 type Step struct {
-	ID     string   `json:"id"`
-	What   string   `json:"what"` // "start corosync"
-	Class  string   `json:"class"`
-	Nodes  []string `json:"nodes"`
-	Do     []Op     `json:"do"`
-	Undo   []Op     `json:"undo"`             // carried out when a later step, or this one, fails
-	Verify *Want    `json:"verify,omitempty"` // awaited after Do on all nodes
+	ID    string `json:"id"`
+	What  string `json:"what"` // "start corosync"
+	Class string `json:"class"`
+	Do    Act    `json:"do"`
+	Undo  []Act  `json:"undo"` // carried out in this order when this step, or a later one, fails
+}
+
+// Act is the same operations on some nodes, all at the same time.
+type Act struct {
+	Nodes []string `json:"nodes"`
+	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
+	Ops   []Op     `json:"ops"`
+	Want  *Want    `json:"want,omitempty"` // awaited when the operations are done
 }
 
 // OpKind names what an Op does.
@@ -162,9 +168,11 @@ func (p *Plan) touched() (paths, units []string) {
 		}
 	}
 	for _, s := range p.Steps {
-		for _, op := range append(append([]Op(nil), s.Do...), s.Undo...) {
-			add(&paths, op.Path)
-			add(&units, op.Unit)
+		for _, act := range append([]Act{s.Do}, s.Undo...) {
+			for _, op := range act.Ops {
+				add(&paths, op.Path)
+				add(&units, op.Unit)
+			}
 		}
 	}
 	return paths, units

@@ -150,17 +150,16 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
 		}
 		p.Steps = append(p.Steps, Step{
-			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart, Nodes: names,
-			Do:     []Op{{Kind: OpStart, Unit: "corosync"}},
-			Undo:   []Op{{Kind: OpReset, Unit: "corosync"}},
-			Verify: &Want{Members: members, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))},
+			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
 		})
 	}
 	if len(paced) > 0 {
 		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "start pacemaker on " + andList(paced), Class: ClassStart, Nodes: paced,
-			Do:   []Op{{Kind: OpStart, Unit: "pacemaker"}},
-			Undo: []Op{{Kind: OpReset, Unit: "pacemaker"}},
+			ID: "pacemaker", What: "start pacemaker on " + andList(paced), Class: ClassStart,
+			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStart, Unit: "pacemaker"}}},
+			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
 		})
 	}
 	return p, nil
@@ -208,9 +207,9 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	}
 	if len(paced) > 0 {
 		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "stop pacemaker on " + andList(paced), Class: ClassStop, Nodes: paced,
-			Do:   []Op{{Kind: OpStop, Unit: "pacemaker"}},
-			Undo: []Op{{Kind: OpReset, Unit: "pacemaker"}},
+			ID: "pacemaker", What: "stop pacemaker on " + andList(paced), Class: ClassStop,
+			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}}},
+			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
 		})
 	}
 	var rest []Member
@@ -220,10 +219,9 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 		}
 	}
 	p.Steps = append(p.Steps, Step{
-		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop, Nodes: names,
-		Do:     []Op{{Kind: OpStop, Unit: "corosync"}},
-		Undo:   []Op{{Kind: OpReset, Unit: "corosync"}},
-		Verify: &Want{Members: rest, Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))},
+		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop,
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}, Want: &Want{Members: rest, Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
 	})
 	return p, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"clusterctl/corosyncconf"
@@ -101,7 +100,8 @@ func NewStatus(v *View) *Status {
 		main = parts[0]
 		s.Quorum = quorumView(main, conf)
 	} else {
-		s.Quorum = StatusQuorum{Provider: conf.Quorum.Provider, ExpectedVotes: conf.ExpectedVotes(), Flags: []string{}}
+		all := pointOf(conf)
+		s.Quorum = StatusQuorum{Provider: conf.Quorum.Provider, ExpectedVotes: all.Expected, Quorum: all.Quorum, Flags: []string{}}
 	}
 	for i := range v.Nodes {
 		s.Nodes = append(s.Nodes, statusNode(&v.Nodes[i], conf, names, main))
@@ -440,40 +440,63 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 	}
 }
 
-// diagnoseLinks finds links that are down between members of one partition;
-// each pair is told once.
+// diagnoseLinks finds links that are down between members of one partition.
+// What is down on a link is told by node, the one with most of it first, so
+// that a node that is cut off is one problem and not one for each other node.
 func diagnoseLinks(ps *Problems, v *View, s *Status) {
-	type pair struct {
-		link int
-		a, b string
-	}
-	told := map[pair][]string{}
-	var order []pair
-	together := func(a, b string) bool {
-		return slices.ContainsFunc(s.Partitions, func(p []string) bool { return slices.Contains(p, a) && slices.Contains(p, b) })
-	}
-	for _, n := range s.Nodes {
-		for _, l := range n.Links {
-			for _, peer := range slices.Sorted(maps.Keys(l.Peers)) {
-				if l.Peers[peer] != string(quorum.Disconnected) || !together(n.Name, peer) {
-					continue
+	conf := v.Conf.Config()
+	for _, link := range conf.Links() {
+		down := map[string]map[string]bool{} // by node, whom it does not reach or who does not reach it
+		sees := func(from, to string) string {
+			for _, n := range s.Nodes {
+				for _, l := range n.Links {
+					if n.Name == from && l.Number == link {
+						return l.Peers[to]
+					}
 				}
-				p := pair{l.Number, min(n.Name, peer), max(n.Name, peer)}
-				if told[p] == nil {
-					order = append(order, p)
+			}
+			return ""
+		}
+		for _, n := range s.Nodes {
+			for _, other := range s.Nodes {
+				if n.Name != other.Name && s.together(n.Name, other.Name) && sees(n.Name, other.Name) == string(quorum.Disconnected) {
+					for _, pair := range [][2]string{{n.Name, other.Name}, {other.Name, n.Name}} {
+						if down[pair[0]] == nil {
+							down[pair[0]] = map[string]bool{}
+						}
+						down[pair[0]][pair[1]] = true
+					}
 				}
-				told[p] = append(told[p], n.Name)
 			}
 		}
-	}
-	for _, p := range order {
-		side := ""
-		if len(told[p]) == 1 {
-			side = ", as only " + told[p][0] + " sees it"
+		for len(down) > 0 {
+			names := slices.Sorted(maps.Keys(down))
+			worst := slices.MaxFunc(names, func(a, b string) int { return len(down[a]) - len(down[b]) })
+			peers := slices.Sorted(maps.Keys(down[worst]))
+			side := ""
+			if len(peers) == 1 {
+				for _, pair := range [][2]string{{worst, peers[0]}, {peers[0], worst}} {
+					if sees(pair[0], pair[1]) == string(quorum.Connected) {
+						side = ", although " + pair[0] + " sees it connected"
+					}
+				}
+			}
+			ps.add(CodeLinkDown, worst, fmt.Sprintf("check network and firewall (UDP port %d)", port(conf, link)),
+				"link %d does not connect it with %s%s", link, andList(peers), side)
+			for _, p := range peers {
+				delete(down[p], worst)
+				if len(down[p]) == 0 {
+					delete(down, p)
+				}
+			}
+			delete(down, worst)
 		}
-		ps.add(CodeLinkDown, "", "check network and firewall (UDP "+strconv.Itoa(port(v.Conf.Config(), p.link))+")",
-			"link %d between %s and %s is down%s", p.link, p.a, p.b, side)
 	}
+}
+
+// together tells whether some partition has both nodes.
+func (s *Status) together(a, b string) bool {
+	return slices.ContainsFunc(s.Partitions, func(p []string) bool { return slices.Contains(p, a) && slices.Contains(p, b) })
 }
 
 // port is the UDP port of a link: 5405 plus its number, unless the file says
