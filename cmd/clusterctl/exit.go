@@ -86,7 +86,11 @@ func (a *app) exit(ctx context.Context, err error) int {
 	problems := cluster.ProblemsOf(err)
 	head := ""
 	if open, ok := errors.AsType[*cluster.UnfinishedOpError](err); ok {
-		head = fmt.Sprintf("operation %s stopped midway: finish it with `clusterctl op resume`, or take it back with `clusterctl op undo`", open.ID)
+		verb := "resume"
+		if open.Undo != nil {
+			verb = "undo"
+		}
+		head = fmt.Sprintf("operation %s stopped midway; when that is mended: clusterctl -H %s op %s", open.ID, open.Node, verb)
 	} else if _, ok := errors.AsType[*cluster.UndoneError](err); ok {
 		head = "failed; everything that was done has been taken back"
 	}

@@ -133,7 +133,7 @@ func (a *app) opShow(ctx context.Context, list []string) error {
 	t := cli.NewTable("STEP", "WHAT", "NODES")
 	for _, s := range o.Plan().Steps {
 		var states []string
-		for _, n := range s.Nodes {
+		for _, n := range s.Do.Nodes {
 			state := "-"
 			for _, note := range o.Logs()[n] {
 				if note.Step == s.ID {

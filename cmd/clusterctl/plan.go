@@ -20,7 +20,7 @@ func (a *app) printPlan(p *cluster.Plan) error {
 	}
 	fmt.Fprintln(w, "This would be done:")
 	for i, s := range p.Steps {
-		fmt.Fprintf(w, "  %d. %s (%s)\n", i+1, s.What, nodesText(s.Nodes))
+		fmt.Fprintf(w, "  %d. %s (%s)\n", i+1, s.What, nodesText(s.Do.Nodes))
 	}
 	fmt.Fprintf(w, "\nQuorum: before %s, lowest %s, after %s\n", pointText(p.Quorum.Before), pointText(p.Quorum.Lowest), pointText(p.Quorum.After))
 	if p.Diff != "" {
@@ -39,7 +39,7 @@ func dryPlan(p *cluster.Plan) any {
 	}
 	steps := []step{}
 	for _, s := range p.Steps {
-		steps = append(steps, step{s.ID, s.Nodes, s.What, s.Class})
+		steps = append(steps, step{s.ID, s.Do.Nodes, s.What, s.Class})
 	}
 	return map[string]any{"steps": steps, "diff": p.Diff, "quorum": p.Quorum, "warnings": append(cluster.Problems{}, p.Notes...)}
 }

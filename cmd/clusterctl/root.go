@@ -135,6 +135,7 @@ func (a *app) prepare() error {
 		return usageText("--connect-timeout %s: use a time above 0", a.connect)
 	}
 	a.streams = cli.NewStreams(a.env.In, a.env.Out, a.env.Err, a.env.LookupEnv, a.color)
+	a.streams.Dumb = a.streams.Dumb || a.verbose // what is logged would tear a live area
 	return nil
 }
 

@@ -81,10 +81,10 @@ func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, m
 		if err := a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) }); err != nil {
 			return err
 		}
-		done = plan.Steps[len(plan.Steps)-1].Nodes
+		done = plan.Steps[len(plan.Steps)-1].Do.Nodes
 		for _, st := range plan.Steps {
 			if st.ID == verb {
-				done = st.Nodes
+				done = st.Do.Nodes
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func (a *app) printStatus(s *cluster.Status) error {
 	}
 	heading(w, "Cluster information")
 	field(w, "Name", name)
-	field(w, "Config version", s.Cluster.ConfigVersion)
+	field(w, "Config version", configVersion(s))
 	field(w, "Transport", fmt.Sprintf("%s, %s", s.Cluster.Transport, plural(s.Cluster.Links, "link")))
 	field(w, "Encryption", encryption(s.Cluster))
 	fmt.Fprintln(w)
@@ -113,6 +113,19 @@ func (a *app) printStatus(s *cluster.Status) error {
 		}
 	}
 	return nil
+}
+
+// configVersion is the version that runs or, when nothing runs, the highest in
+// a file.
+func configVersion(s *cluster.Status) string {
+	if s.Cluster.ConfigVersion > 0 || len(s.Partitions) > 0 {
+		return strconv.FormatUint(s.Cluster.ConfigVersion, 10)
+	}
+	highest := uint64(0)
+	for _, n := range s.Nodes {
+		highest = max(highest, n.ConfigVersionFile)
+	}
+	return fmt.Sprintf("%d (not running)", highest)
 }
 
 // verdict is whether the cluster is quorate, and how far it is from the edge.
@@ -285,7 +298,9 @@ func (a *app) nodes(ctx context.Context) error {
 	return t.Render(a.streams)
 }
 
-func heading(w io.Writer, text string) { fmt.Fprintf(w, "%s\n%s\n", text, strings.Repeat("-", len(text))) }
+func heading(w io.Writer, text string) {
+	fmt.Fprintf(w, "%s\n%s\n", text, strings.Repeat("-", len(text)))
+}
 
 func field(w io.Writer, name string, value any) { fmt.Fprintf(w, "%-17s %v\n", name+":", value) }
 
