@@ -111,20 +111,25 @@ func (s askedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 func (s askedSigner) decrypt() (gossh.Signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for try := 0; s.signer == nil && s.failed == nil; try++ {
-		if try == 3 {
-			s.failed = fmt.Errorf("key %s: wrong passphrase", s.file)
-			break
-		}
-		passphrase, err := s.d.ask("Passphrase for key " + s.file + ": ")
-		if err != nil {
-			s.failed = fmt.Errorf("key %s: %w", s.file, err)
-			break
-		}
-		s.signer, _ = gossh.ParsePrivateKeyWithPassphrase(s.private, passphrase)
-		clear(passphrase)
+	if s.signer == nil && s.failed == nil {
+		s.d.stopwatch.pause(func() { s.signer, s.failed = s.ask() })
 	}
 	return s.signer, s.failed
+}
+
+func (s askedSigner) ask() (gossh.Signer, error) {
+	for range 3 {
+		passphrase, err := s.d.opts.Passphrase("Passphrase for key " + s.file + ": ")
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", s.file, err)
+		}
+		signer, err := gossh.ParsePrivateKeyWithPassphrase(s.private, passphrase)
+		clear(passphrase)
+		if err == nil {
+			return signer, nil
+		}
+	}
+	return nil, fmt.Errorf("key %s: wrong passphrase", s.file)
 }
 
 // offer is a key to offer to a server, and what to call it when none was taken.

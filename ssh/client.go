@@ -78,6 +78,20 @@ func (c *Client) reason() error {
 
 func (c *Client) lost() bool { return c.reason() != nil }
 
+// during returns a context that ends with the connection too. Of what is asked for at the moment in which a connection
+// ends the library may await the answer for ever.
+func (c *Client) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-c.gone:
+			cancel(fmt.Errorf("%w: %s: %w", ErrLost, c.address, c.reason()))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // keepAlive closes the connection when the other side does not answer any more. TCP alone would take a quarter of an
 // hour to notice.
 func (c *Client) keepAlive(t timing) {
@@ -105,12 +119,14 @@ func (c *Client) Shell(ctx context.Context) (*Shell, error) {
 	select {
 	case c.sessions <- struct{}{}:
 	case <-c.gone:
-		return nil, c.shellError(c.reason())
+		return nil, c.shellError(fmt.Errorf("%w: %w", ErrLost, c.reason()))
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
 	}
 	leave := sync.OnceFunc(func() { <-c.sessions })
 	limited, cancel := c.dialer.withTimeout(ctx)
+	defer cancel()
+	limited, cancel = c.during(limited)
 	defer cancel()
 	user, _, _ := strings.Cut(c.address, "@")
 	sudo := c.dialer.opts.Sudo && user != "root"
@@ -139,7 +155,8 @@ func (c *Client) start(command string, leave func()) (*process, error) {
 		if refused, ok := errors.AsType[*gossh.OpenChannelError](err); ok {
 			return nil, &hint{fmt.Errorf("sshd refused another session: %s", refused.Message), "raise MaxSessions in its sshd_config"}
 		}
-		return nil, err
+		c.giveUp(err)
+		return nil, fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	p := &process{stderr: &tail{}, close: func() {
 		go func() { // for it blocks when nobody reads at the other end

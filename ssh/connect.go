@@ -81,6 +81,10 @@ func (d *Dialer) follow(ctx context.Context, name string, route []Endpoint) (*Cl
 			}
 			continue
 		}
+		if stage == StageHandshake && dropped(err) {
+			err = &hint{fmt.Errorf("it closes the connection: %w", err),
+				"its sshd may have too many logins under way (MaxStartups) or not want our address: see its log"}
+		}
 		address := e.address()
 		if stage == StageAuth {
 			address = e.User + "@" + address
@@ -100,6 +104,9 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 	at.Store(StageResolve)
 	if via != nil {
 		at.Store(StageTCP)
+		var cancel context.CancelFunc
+		ctx, cancel = via.during(ctx)
+		defer cancel()
 	}
 	fail := func(err error) (*Client, Stage, error) {
 		if ctx.Err() != nil {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package ssh_test
 
 import (
@@ -8,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -45,8 +46,7 @@ func newKeyFile(t *testing.T, name, passphrase string) (string, gossh.PublicKey)
 	return name, signer.PublicKey()
 }
 
-// newDialer returns a Dialer that knows servers, has no agent, and whose home is empty but for a config if there is
-// one.
+// newDialer returns a Dialer that knows servers, has no agent, and whose home is empty.
 func newDialer(t *testing.T, opts ssh.Options, servers ...*sshtest.Server) *ssh.Dialer {
 	t.Helper()
 	if opts.Home == "" {
@@ -62,9 +62,10 @@ func newDialer(t *testing.T, opts ssh.Options, servers ...*sshtest.Server) *ssh.
 		opts.KnownHosts = []string{known}
 	}
 	if opts.ConfigFiles == nil {
-		opts.ConfigFiles = []string{os.DevNull}
+		config := filepath.Join(t.TempDir(), "config")
+		write(t, config, "IdentityAgent none\n")
+		opts.ConfigFiles = []string{config}
 	}
-	t.Setenv("SSH_AUTH_SOCK", "")
 	d, err := ssh.NewDialer(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestALostConnectionIsMadeAnew(t *testing.T) {
 			lose(client, server)
 			eventually(t, "the loss is noticed", func() bool {
 				_, err := client.Shell(t.Context())
-				return err != nil
+				return errors.Is(err, ssh.ErrLost)
 			})
 			openShell(t, dial(t, d, server))
 		})
@@ -151,6 +152,7 @@ func silent(t *testing.T) string {
 }
 
 func TestEveryStageHasTheTimeout(t *testing.T) {
+	t.Parallel()
 	black := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -178,6 +180,7 @@ func TestEveryStageHasTheTimeout(t *testing.T) {
 		{"handshake behind a jump host", mute.Addr(), works.Addr(), ssh.StageHandshake},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			d := newDialer(t, ssh.Options{ConnectTimeout: 300 * time.Millisecond, Identities: []string{key}, Jump: tt.jump},
 				works, mute, noAuth, noSession, noExec)
 			ssh.SetResolver(d, black)
@@ -256,6 +259,7 @@ func TestTheNextAddressIsTriedWhenOneIsSlow(t *testing.T) {
 }
 
 func TestAllAddressesTogetherHaveOneTimeout(t *testing.T) {
+	t.Parallel()
 	mute := sshtest.New(t, sshtest.Config{Hang: sshtest.AfterTCP})
 	other := sshtest.New(t, sshtest.Config{Hang: sshtest.AfterTCP})
 	target := ssh.Target{Name: "n1", Addresses: []string{mute.Addr(), other.Addr()}}
@@ -336,12 +340,26 @@ func TestAConnectionThatSshdDropsIsTriedAgain(t *testing.T) {
 	t.Run("not for ever", func(t *testing.T) {
 		d, server := connected(t, sshtest.Config{DropFirst: 1000}, ssh.Options{})
 		_, err := d.Dial(t.Context(), ssh.Target{Name: "n1", Addresses: []string{server.Addr()}})
-		dialError(t, err, ssh.StageHandshake)
+		if e := dialError(t, err, ssh.StageHandshake); !strings.Contains(e.Remedy(), "MaxStartups") {
+			t.Errorf("remedy %q", e.Remedy())
+		}
 	})
 	t.Run("but not after a host key that is unknown", func(t *testing.T) {
 		server := sshtest.New(t, sshtest.Config{})
 		_, err := newDialer(t, ssh.Options{}).Dial(t.Context(), ssh.Target{Name: "n1", Addresses: []string{server.Addr()}})
 		if dialError(t, err, ssh.StageHostKey); server.Connections() != 1 {
+			t.Errorf("%d connections, want 1", server.Connections())
+		}
+	})
+	t.Run("nor in a login", func(t *testing.T) {
+		key, public := newKeyFile(t, filepath.Join(t.TempDir(), "key"), "secret")
+		server := sshtest.New(t, sshtest.Config{Authorized: []gossh.PublicKey{public}})
+		d := newDialer(t, ssh.Options{Identities: []string{key}, Passphrase: func(string) ([]byte, error) {
+			server.Drop()
+			return []byte("secret"), nil
+		}}, server)
+		_, err := d.Dial(t.Context(), ssh.Target{Name: "n1", Addresses: []string{server.Addr()}})
+		if dialError(t, err, ssh.StageAuth); server.Connections() != 1 {
 			t.Errorf("%d connections, want 1", server.Connections())
 		}
 	})

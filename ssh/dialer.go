@@ -1,6 +1,6 @@
 // Package ssh reaches machines and runs scripts on them. A Dialer connects as ssh(1) would, with its configuration,
 // keys, agent and jump hosts, and with nothing but verified host keys. On a connection, or on the machine we are on, a
-// Shell runs one script after another: it can hold a lock, and what it does ends with us.
+// Shell runs one script after another: it can hold a lock, and it ends when we are gone.
 package ssh
 
 import (
@@ -295,46 +295,38 @@ func (d *Dialer) race(ctx context.Context, t Target) (*Client, error) {
 	return nil, failed[0]
 }
 
-// stopwatch tells the time, but stands still while a passphrase is asked for.
+// stopwatch tells the time, but stands still while someone is asked for a passphrase.
 type stopwatch struct {
-	prompt sync.Mutex // held while asking
 	began  time.Time
+	asking sync.Mutex // held in a pause
 
 	mu     sync.Mutex
-	asking time.Time // since when; zero when nobody is asked
-	asked  time.Duration
+	since  time.Time     // the beginning of a pause, zero outside of one
+	paused time.Duration // in pauses that are over
 }
 
 func (w *stopwatch) now() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Since(w.began) - w.asked
-	if !w.asking.IsZero() {
-		now -= time.Since(w.asking)
+	now := time.Since(w.began) - w.paused
+	if !w.since.IsZero() {
+		now -= time.Since(w.since)
 	}
 	return now
 }
 
-func (w *stopwatch) stop() {
+// pause runs ask while the stopwatch stands still, one ask at a time.
+func (w *stopwatch) pause(ask func()) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.asking = time.Now()
-}
-
-func (w *stopwatch) resume() {
+	w.since = time.Now()
+	w.mu.Unlock()
+	ask()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.asked += time.Since(w.asking)
-	w.asking = time.Time{}
-}
-
-// ask asks for a passphrase.
-func (d *Dialer) ask(prompt string) ([]byte, error) {
-	d.stopwatch.prompt.Lock()
-	defer d.stopwatch.prompt.Unlock()
-	d.stopwatch.stop()
-	defer d.stopwatch.resume()
-	return d.opts.Passphrase(prompt)
+	w.paused += time.Since(w.since)
+	w.since = time.Time{}
+	w.mu.Unlock()
 }
 
 // withTimeout ends ctx after ConnectTimeout by the stopwatch, with ErrTimeout as the cause.

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"net"
 	"time"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
 // What follows lets tests shorten intervals and reach the parsers.
@@ -23,9 +25,7 @@ func SetHeartbeat(d *Dialer, every, silence time.Duration) {
 	d.timing.heartbeat, d.timing.silence = every, silence
 }
 
-func SetLocalHeartbeat(h Host, every, silence time.Duration) {
-	h.(*local).timing.heartbeat, h.(*local).timing.silence = every, silence
-}
+func SetCloseGrace(d *Dialer, t time.Duration) { d.timing.closeGrace = t }
 
 func Offers(d *Dialer, dest string) (names []string) {
 	offers, _ := d.offers(d.Effective(dest))
@@ -45,6 +45,11 @@ func ParseConfig(text string) error {
 
 func EncodeRequest(id uint64, c Command) ([]byte, error) { return encodeRequest(id, c) }
 
+// Bootstrap returns the command that starts a shell, and what is then written to it before any request.
+func Bootstrap() (command, program string) {
+	return bootstrap(false), programFor("marker", time.Minute)
+}
+
 // ReadAnswers reads frames until there is an error.
 func ReadAnswers(data []byte) (results []Result, err error) {
 	r := bufio.NewReader(bytes.NewReader(data))
@@ -57,7 +62,13 @@ func ReadAnswers(data []byte) (results []Result, err error) {
 	}
 }
 
-var (
-	ReadKnownHosts = readKnownHosts
-	MatchPattern   = matchPattern
-)
+var MatchPattern = matchPattern
+
+// VerifyHostKey looks key up in known_hosts files.
+func VerifyHostKey(e Endpoint, key gossh.PublicKey, files ...string) error {
+	hosts, err := readKnownHosts(files)
+	if err != nil {
+		return err
+	}
+	return hosts.verify(e, key)
+}

@@ -1,6 +1,7 @@
 # The remote end of a Shell: answers the requests that frame.go writes, until it reads end of file or has heard nothing
 # for $_silence seconds. Names that begin with _ are its own; scripts run in it (mode s) must leave them alone.
-export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
+export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}"
+unset BASH_ENV CDPATH TMOUT
 _dir=$(mktemp -d /run/clusterctl.XXXXXXXXXX 2>/dev/null) || _dir=$(mktemp -d /tmp/clusterctl.XXXXXXXXXX) || exit
 trap 'rm -rf "$_dir"' EXIT
 

@@ -77,14 +77,20 @@ func bootstrap(sudo bool) string {
 	return program
 }
 
+// programFor returns what a bootstrap command reads: a length on a line, and a program of that length. It prints marker
+// on a line of its own when it begins.
+func programFor(marker string, silence time.Duration) string {
+	program := fmt.Sprintf("_marker=%s _silence=%d\n%s", marker, int(silence.Seconds()), loop)
+	return fmt.Sprintf("%d\n%s", len(program), program)
+}
+
 // startShell gives p its program and returns a Shell when that runs.
 func startShell(ctx context.Context, host string, p *process, t timing, sudo bool, lost func() error) (*Shell, error) {
 	marker := "clusterctl-" + rand.Text()
-	program := fmt.Sprintf("_marker=%s _silence=%d\n%s", marker, int(t.silence.Seconds()), loop)
 	r := bufio.NewReaderSize(p.stdout, 64<<10)
 	type none = struct{}
 	_, err := await(ctx, func() (none, error) {
-		_, err := fmt.Fprintf(p.stdin, "%d\n%s", len(program), program)
+		_, err := io.WriteString(p.stdin, programFor(marker, t.silence))
 		if err == nil {
 			err = skipTo(r, marker)
 		}
@@ -275,7 +281,11 @@ func (s *Shell) beat() {
 // Close ends the shell, and waits a little until it has: then its locks are free. A command that runs goes on running,
 // and keeps them until it has ended.
 func (s *Shell) Close() error {
-	go s.p.stdin.Close() // it blocks when nobody reads at the other end
+	go func() { // for it blocks when nobody reads at the other end
+		s.write.Lock()
+		defer s.write.Unlock()
+		s.p.stdin.Close()
+	}()
 	select {
 	case <-s.ended:
 	case <-time.After(s.timing.closeGrace):
