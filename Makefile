@@ -1,0 +1,46 @@
+# What a newcomer and CI run. `make demo` and `make test` do all their set-up,
+# packages included, and leave nothing behind but caches.
+GO      ?= go
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
+
+.PHONY: build demo test unit lint cross docs setup clean
+
+build:
+	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
+	$(BUILD) -o bin/clusterlab ./cmd/clusterlab
+
+# The host packages that the lab of real nodes needs; never corosync itself.
+setup:
+	sh hack/setup.sh
+
+demo: setup build
+	sh hack/demo.sh
+
+# Every test, those on real nodes included: one package after the other, since a
+# corosync that gets no processor time loses its token.
+test: setup build
+	$(GO) test -tags node -count=1 -p 1 -timeout 50m ./...
+
+# The tests that need no root and no lab.
+unit:
+	$(GO) test ./...
+
+lint:
+	$(GO) vet -tags node ./...
+	$(LINT) run ./...
+
+# Every platform that clusterctl runs on.
+cross:
+	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/clusterctl-linux-amd64 ./cmd/clusterctl
+	GOOS=linux GOARCH=arm64 $(BUILD) -o dist/clusterctl-linux-arm64 ./cmd/clusterctl
+	GOOS=darwin GOARCH=arm64 $(BUILD) -o dist/clusterctl-darwin-arm64 ./cmd/clusterctl
+	GOOS=windows GOARCH=amd64 $(BUILD) -o dist/clusterctl-windows-amd64.exe ./cmd/clusterctl
+
+# The generated pages; a test fails when they are out of date.
+docs:
+	$(GO) test ./cmd/clusterctl -run TestGeneratedDocs -update
+
+clean:
+	rm -rf bin dist
