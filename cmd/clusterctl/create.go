@@ -165,8 +165,9 @@ func (o *createOptions) pvecm() cluster.Problems {
 		v, err := cluster.ParseVotes(o.votes)
 		if err != nil {
 			bad(cluster.CodeBadVotes, "use 1 or more", "--votes: %v", err)
+		} else {
+			node.Votes = &v
 		}
-		node.Votes = &v
 	}
 	return ps
 }
@@ -215,20 +216,10 @@ func (a *app) create(ctx context.Context, spec cluster.CreateSpec) error {
 	if err != nil {
 		return err
 	}
-	plan.Command = a.commandLine()
 	for i := range targets {
 		plan.Nodes = append(plan.Nodes, reach(nodes[names[i]], targets[i]))
 	}
-	if a.dryRun {
-		p.Close()
-		return a.printPlan(plan)
-	}
-	for _, w := range plan.Notes {
-		p.Warn("warning: " + w.String())
-	}
-	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
-	p.Close()
-	if err != nil {
+	if done, err := a.carryOut(ctx, conn, p, plan, nodes); err != nil || !done {
 		return err
 	}
 	if err := a.remember(conn, spec.Name, plan.Nodes); err != nil {
@@ -250,7 +241,7 @@ func (a *app) remember(c *cluster.Connector, name string, nodes []cluster.PlanNo
 	names := make([]string, len(nodes))
 	ends := make([]ssh.Endpoint, len(nodes))
 	for i, n := range nodes {
-		names[i], ends[i] = n.Name, c.Dialer.Effective(n.Addresses[0])
+		names[i], ends[i] = n.Name, c.Endpoint(n)
 	}
 	return a.contacts().Write(name, names, ends)
 }

@@ -84,6 +84,13 @@ func (a *app) exit(ctx context.Context, err error) int {
 		code = cli.ExitUsage // cobra has no type for it
 	}
 	problems := cluster.ProblemsOf(err)
+	if code == cli.ExitUsage && len(problems) == 1 && problems[0].Code == cluster.CodeFailed {
+		problems[0].Code = cluster.CodeUsage
+	}
+	if a.timeout > 0 && errors.Is(err, context.DeadlineExceeded) {
+		problems = append(problems, cluster.Problem{Severity: cluster.Error, Code: cluster.CodeTimeout,
+			Message: fmt.Sprintf("the whole operation took longer than --timeout %s", a.timeout), Remedy: "give it more time"})
+	}
 	head := ""
 	if open, ok := errors.AsType[*cluster.UnfinishedOpError](err); ok {
 		verb := "resume"
@@ -94,7 +101,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 	} else if _, ok := errors.AsType[*cluster.UndoneError](err); ok {
 		head = "failed; everything that was done has been taken back"
 	}
-	if a.output == "json" {
+	if a.json() || asksJSON(a.env.Args) {
 		list := make([]cli.Problem, 0, len(problems))
 		for _, p := range problems {
 			list = append(list, cli.Problem{Code: string(p.Code), Node: p.Node, Message: p.Message, Remedy: p.Remedy})
@@ -115,6 +122,22 @@ func (a *app) exit(ctx context.Context, err error) int {
 		fmt.Fprintln(a.env.Err, "clusterctl: "+head)
 	}
 	return code
+}
+
+// asksJSON tells whether the arguments ask for JSON, also when they could not
+// be parsed.
+func asksJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			return i+1 < len(args) && args[i+1] == "json"
+		}
+	}
+	return false
 }
 
 // printProblems lists problems on stderr, the remedy of each on a line of its

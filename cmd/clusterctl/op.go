@@ -136,7 +136,7 @@ func (a *app) opShow(ctx context.Context, list []string) error {
 		for _, n := range s.Do.Nodes {
 			state := "-"
 			for _, note := range o.Logs()[n] {
-				if note.Step == s.ID {
+				if step, _, _ := strings.Cut(note.Step, "/"); step == s.ID {
 					state = string(note.Phase)
 				}
 			}

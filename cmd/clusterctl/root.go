@@ -43,7 +43,7 @@ type app struct {
 	knownHosts       string
 	sshConfig        string
 
-	dialer *ssh.Dialer
+	dialers []*ssh.Dialer
 }
 
 // Run carries out one command line and returns the exit code.
@@ -55,14 +55,14 @@ func Run(ctx context.Context, env Env) int {
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	err := root.ExecuteContext(ctx)
-	if a.dialer != nil {
-		_ = a.dialer.Close()
+	for _, d := range a.dialers {
+		_ = d.Close()
 	}
 	return a.exit(ctx, err)
 }
 
 // pvecmOption are the options that pvecm's users write with one dash.
-var pvecmOption = regexp.MustCompile(`^-((ring[0-7]_addr|bindnet[0-7]_addr|link[0-7]|nodeid|votes)(=.*)?)$`)
+var pvecmOption = regexp.MustCompile(`^-((ring[0-7]_addr|bindnet[0-7]_addr|link\d+|nodeid|votes)(=.*)?)$`)
 
 func twoDashes(args []string) []string {
 	out := slices.Clone(args)
@@ -115,7 +115,7 @@ could not be reached; 5 stopped midway (clusterctl op list); 64 usage; 130 inter
 	f.StringVar(&a.knownHosts, "known-hosts", "", "known_hosts `file` in place of ~/.ssh/known_hosts")
 	f.BoolVar(&a.ssh.AcceptNew, "accept-new-host-keys", false, "trust the key of a host seen for the first time")
 	f.BoolVar(&a.ssh.Sudo, "sudo", false, "become root with sudo -n on the nodes")
-	root.AddCommand(a.createCmd(), a.statusCmd(), a.nodesCmd(), a.startCmd(), a.stopCmd(), a.opCmd(), a.versionCmd())
+	root.AddCommand(a.createCmd(), a.addCmd(), a.joinCmd(), a.delnodeCmd(), a.expectedCmd(), a.statusCmd(), a.nodesCmd(), a.startCmd(), a.stopCmd(), a.opCmd(), a.versionCmd())
 	root.SetHelpCommand(nil)
 	return root
 }
@@ -130,6 +130,9 @@ func (a *app) prepare() error {
 	}
 	if a.host != "" && a.cluster != "" {
 		return usageText("--host and --cluster exclude each other")
+	}
+	if a.timeout < 0 {
+		return usageText("--timeout %s: use a time above 0", a.timeout)
 	}
 	if a.connect <= 0 {
 		return usageText("--connect-timeout %s: use a time above 0", a.connect)
@@ -157,14 +160,45 @@ func (a *app) context(ctx context.Context) (context.Context, context.CancelFunc)
 // connector makes what connects to nodes. extra are ssh_config files that are
 // read before the admin's own.
 func (a *app) connector(ctx context.Context, extra ...string) (*cluster.Connector, error) {
-	opts := a.ssh
-	opts.ConnectTimeout = a.connect
-	home, _ := os.UserHomeDir()
-	own := []string{filepath.Join(home, ".ssh", "config"), "/etc/ssh/ssh_config"}
-	if a.sshConfig != "" {
-		own = []string{a.sshConfig}
+	d, err := a.dial(ctx, a.ssh.Jump, extra...)
+	if err != nil {
+		return nil, err
 	}
-	opts.ConfigFiles = append(extra, own...)
+	hostname, _ := os.Hostname() // without one nothing is this machine
+	return &cluster.Connector{Dialer: d, Hostname: hostname, Sudo: a.ssh.Sudo}, nil
+}
+
+// connectorThrough is a connector that reaches all nodes but host through it.
+func (a *app) connectorThrough(ctx context.Context, host string) (*cluster.Connector, error) {
+	c, err := a.connector(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jump := host
+	if a.ssh.Jump != "" {
+		jump = a.ssh.Jump + "," + host
+	}
+	c.Direct = host
+	c.Through, err = a.dial(ctx, jump)
+	return c, err
+}
+
+// dial makes a Dialer of the flags, which Run closes.
+func (a *app) dial(ctx context.Context, jump string, extra ...string) (*ssh.Dialer, error) {
+	opts := a.ssh
+	opts.Jump = jump
+	opts.ConnectTimeout = a.connect
+	opts.ConfigFiles = extra
+	if a.sshConfig != "" {
+		opts.ConfigFiles = append(opts.ConfigFiles, a.sshConfig)
+	} else {
+		home, _ := os.UserHomeDir()
+		for _, file := range []string{filepath.Join(home, ".ssh", "config"), "/etc/ssh/ssh_config"} {
+			if _, err := os.Stat(file); err == nil { // one that is named must be there; these need not
+				opts.ConfigFiles = append(opts.ConfigFiles, file)
+			}
+		}
+	}
 	if a.knownHosts != "" {
 		opts.KnownHosts = []string{a.knownHosts}
 	}
@@ -176,9 +210,8 @@ func (a *app) connector(ctx context.Context, extra ...string) (*cluster.Connecto
 	if err != nil {
 		return nil, err
 	}
-	a.dialer = d
-	hostname, _ := os.Hostname() // without one nothing is this machine
-	return &cluster.Connector{Dialer: d, Hostname: hostname, Sudo: a.ssh.Sudo}, nil
+	a.dialers = append(a.dialers, d)
+	return d, nil
 }
 
 // contacts is where the ways to known clusters are kept.

@@ -68,27 +68,16 @@ func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, m
 	if err != nil {
 		return err
 	}
-	plan.Command = a.commandLine()
-	if a.dryRun {
-		p.Close()
-		return a.printPlan(plan)
-	}
-	for _, w := range plan.Notes {
-		p.Warn("warning: " + w.String())
+	ran, err := a.carryOut(ctx, conn, p, plan, nodes)
+	if err != nil || a.dryRun {
+		return err
 	}
 	var done []string
-	if len(plan.Steps) > 0 {
-		if err := a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) }); err != nil {
-			return err
-		}
-		done = plan.Steps[len(plan.Steps)-1].Do.Nodes
-		for _, st := range plan.Steps {
-			if st.ID == verb {
-				done = st.Do.Nodes
-			}
+	for _, step := range plan.Steps {
+		if ran && (done == nil || step.ID == verb) {
+			done = step.Do.Nodes
 		}
 	}
-	p.Close()
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "nodes": append([]string{}, done...), "changed": len(done) > 0})
 	}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clusterctl/cluster"
+	"clusterctl/internal/cli"
+)
+
+// addOptions are the flags of add and join.
+type addOptions struct {
+	spec      cluster.AddSpec
+	links     []string
+	ifMissing bool
+	// of join alone
+	link          [cluster.MaxLink + 1]string
+	nodeid, votes string
+}
+
+func (a *app) addCmd() *cobra.Command {
+	o := &addOptions{}
+	c := &cobra.Command{
+		Use:   "add NODE...",
+		Short: "Add nodes to a running cluster, several in one operation",
+		Long: `Add nodes to a running cluster. They get the cluster's files, are started and
+seen as members, and only then given their votes: quorum never depends on a
+node that is not there yet. When one fails, the cluster and all of them are as
+they were, only config_version is higher.
+
+A NODE is NAME[,key=value]..., NAME being what uname -n prints there. The keys are
+ssh=[user@]host[:port], linkN=ADDR (N 0 to 7; ringN_addr is the same), id=N, votes=N.
+--link CIDR picks each node's own address in that network. With neither, link 0
+is the address that NAME resolves to, and the other links are taken from the
+networks that the members use.`,
+		Example: `  clusterctl add n4 n5
+  clusterctl -H n1 add n4,ssh=admin@10.0.0.4 --sudo --link 10.0.0.0/24 --link 10.0.1.0/24
+  clusterctl -H n1 add n4 --if-missing`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			var ps cluster.Problems
+			o.spec.Nodes, ps = cluster.ParseNodes(args)
+			if err := o.read(ps); err != nil {
+				return err
+			}
+			conn, seeds, err := a.seeds(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.add(c.Context(), conn, seeds, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.links, "link", nil, "network of a link, `[N=]CIDR`; repeat it for more links")
+	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
+	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when the nodes are in the cluster already and as asked")
+	return c
+}
+
+func (a *app) joinCmd() *cobra.Command {
+	o := &addOptions{}
+	c := &cobra.Command{
+		Use:   "join HOST",
+		Short: "Join this machine to the cluster of HOST",
+		Long: `Join this machine to the cluster that HOST is a member of: what add does, started
+on the new machine. HOST is logged in to; the other members are reached through it.`,
+		Example: `  clusterctl join n1
+  clusterctl join root@10.0.0.1 --link0 10.0.0.4 --link1 10.0.1.4 --if-missing`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.join(c.Context(), args[0], o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.links, "link", nil, "network of a link, `[N=]CIDR`; repeat it for more links")
+	for n := range o.link {
+		name := "link" + strconv.Itoa(n)
+		f.StringVar(&o.link[n], name, "", "`address` of this machine on link "+strconv.Itoa(n))
+		if n > 1 {
+			_ = f.MarkHidden(name) // one sees the pattern
+		}
+	}
+	f.StringVar(&o.nodeid, "nodeid", "", "node id of this machine")
+	f.StringVar(&o.votes, "votes", "", "votes of this machine")
+	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
+	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when this machine is in the cluster already and as asked")
+	return c
+}
+
+// read finishes the request with the flags; ps is what was wrong so far.
+func (o *addOptions) read(ps cluster.Problems) error {
+	links, lps := cluster.ParseLinks(o.links)
+	o.spec.Links = links
+	if ps = append(ps, lps...); len(ps) > 0 {
+		return ps
+	}
+	return nil
+}
+
+// join adds this machine to the cluster of host.
+func (a *app) join(ctx context.Context, host string, o *addOptions) error {
+	if a.host != "" || a.cluster != "" {
+		return usageText("join names the cluster by HOST: leave out --host and --cluster")
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find this machine's name: %w", err)
+	}
+	arg := name
+	for n, addr := range o.link {
+		if addr != "" {
+			arg += fmt.Sprintf(",link%d=%s", n, addr)
+		}
+	}
+	if o.nodeid != "" {
+		arg += ",id=" + o.nodeid
+	}
+	if o.votes != "" {
+		arg += ",votes=" + o.votes
+	}
+	var ps cluster.Problems
+	o.spec.Nodes, ps = cluster.ParseNodes([]string{arg})
+	if err := o.read(ps); err != nil {
+		return err
+	}
+	conn, err := a.connectorThrough(ctx, host)
+	if err != nil {
+		return err
+	}
+	return a.add(ctx, conn, []cluster.PlanNode{{Name: host, Addresses: []string{host}}}, o)
+}
+
+// add adds nodes to the cluster of the seeds.
+func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.PlanNode, o *addOptions) error {
+	ctx, cancel := a.context(ctx)
+	defer cancel()
+	p := a.progress()
+	defer p.Close()
+	t := p.Start("look at the cluster")
+	view, nodes, err := conn.Look(ctx, seeds)
+	if err != nil {
+		t.Fail()
+		return err
+	}
+	defer func() { cluster.CloseAll(nodes) }()
+	t.Done()
+	name := view.Conf.Config().Totem.ClusterName
+	if o.ifMissing {
+		missing, ps := o.spec.Present(view)
+		if len(ps) > 0 {
+			return ps
+		}
+		if len(missing) == 0 {
+			p.Close()
+			return a.added(name, o.spec.Nodes, false)
+		}
+		o.spec.Nodes = missing
+	}
+
+	targets := cluster.Targets(o.spec.Nodes)
+	names := make([]string, len(targets))
+	for i, t := range targets {
+		names[i] = t.Name
+	}
+	t = p.Start("look at " + strings.Join(names, ", "))
+	fresh, err := conn.All(ctx, targets)
+	var facts []*cluster.Facts
+	if err == nil {
+		facts, err = cluster.AllFacts(ctx, fresh, names, o.spec.Names())
+	}
+	var key []byte
+	if err == nil {
+		key, err = cluster.SharedKey(ctx, view, nodes)
+	}
+	if err != nil {
+		t.Fail()
+		cluster.CloseAll(fresh)
+		return err
+	}
+	t.Done()
+	plan, err := cluster.PlanAdd(o.spec, view, facts, key)
+	if err != nil {
+		cluster.CloseAll(fresh)
+		return err
+	}
+	for i := range targets {
+		plan.Nodes = append(plan.Nodes, reach(fresh[names[i]], targets[i]))
+	}
+	maps.Copy(nodes, fresh)
+	done, err := a.carryOut(ctx, conn, p, plan, nodes)
+	if err != nil || !done {
+		return err
+	}
+	a.rememberView(conn, view, plan.Nodes, nil)
+	return a.added(name, o.spec.Nodes, true)
+}
+
+func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	if a.json() {
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": name, "nodes": names, "changed": changed})
+	}
+	text := "cluster %s has grown by %s\n"
+	if !changed {
+		text = "cluster %s has %s already, as asked\n"
+	}
+	_, err := fmt.Fprintf(a.env.Out, text, name, strings.Join(names, ", "))
+	return err
+}
+
+// carryOut runs a plan, or prints it for --dry-run: then, and when there is
+// nothing to do, done is false.
+func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Progress, plan *cluster.Plan, nodes map[string]cluster.Node) (done bool, err error) {
+	plan.Command = a.commandLine()
+	if a.dryRun {
+		p.Close()
+		return false, a.printPlan(plan)
+	}
+	for _, w := range plan.Notes {
+		p.Warn("warning: " + w.String())
+	}
+	if len(plan.Steps) == 0 {
+		p.Close()
+		return false, nil
+	}
+	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
+	p.Close()
+	return err == nil, err
+}
+
+// rememberView notes how the nodes of a cluster are reached after a change:
+// those of the view but for the ones that left, and those that came.
+func (a *app) rememberView(conn *cluster.Connector, v *cluster.View, came []cluster.PlanNode, left []string) {
+	var nodes []cluster.PlanNode
+	add := func(n cluster.PlanNode) {
+		known := slices.ContainsFunc(nodes, func(k cluster.PlanNode) bool { return k.Name == n.Name })
+		if !known && !slices.Contains(left, n.Name) && len(n.Addresses) > 0 {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, n := range v.Nodes {
+		if n.Conf != nil {
+			add(n.Reach)
+		}
+	}
+	for _, n := range came {
+		add(n)
+	}
+	if err := a.remember(conn, v.Conf.Config().Totem.ClusterName, nodes); err != nil {
+		a.printProblems(cluster.Problems{{Severity: cluster.Warning, Message: err.Error(), Remedy: "use -H in place of -c"}})
+	}
+}

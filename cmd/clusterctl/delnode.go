@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clusterctl/cluster"
+	"clusterctl/internal/cli"
+)
+
+func (a *app) delnodeCmd() *cobra.Command {
+	s := cluster.DeleteSpec{}
+	c := &cobra.Command{
+		Use:     "delnode NODE...",
+		Aliases: []string{"remove", "rm"},
+		Short:   "Take nodes out of the cluster",
+		Long: `Take nodes, by name or node id, out of a running cluster. They lose their votes,
+are stopped and locked out - configuration and key are set aside, nothing starts
+at boot - and are taken off the list: quorum never depends on a node that is on
+its way out. What would cost the rest its quorum is refused.
+
+A node that is dead is taken out with --offline. It must not come back with its
+old files.`,
+		Example: `  clusterctl delnode n4 n5
+  clusterctl -H n1 delnode --offline n3`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			s.Nodes = args
+			if s.Offline || s.Force {
+				question := fmt.Sprintf("Take %s out of the cluster without stopping it?", strings.Join(args, ", "))
+				if s.Force {
+					question = fmt.Sprintf("Take %s out of the cluster even if the rest has no quorum then?", strings.Join(args, ", "))
+				}
+				if err := a.ask(c.Context(), question); err != nil {
+					return err
+				}
+			}
+			return a.delnode(c.Context(), s)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&s.Offline, "offline", false, "the nodes are dead: do not try to stop them")
+	f.BoolVar(&s.Force, "force", false, "also when the rest is, or will be, without quorum")
+	return c
+}
+
+func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
+	ctx, cancel := a.context(ctx)
+	defer cancel()
+	p := a.progress()
+	defer p.Close()
+	t := p.Start("look at the cluster")
+	conn, view, nodes, err := a.look(ctx)
+	if err != nil {
+		t.Fail()
+		return err
+	}
+	defer cluster.CloseAll(nodes)
+	t.Done()
+	plan, err := cluster.PlanDelete(s, view)
+	if err != nil {
+		return err
+	}
+	done, err := a.carryOut(ctx, conn, p, plan, nodes)
+	if err != nil || !done {
+		return err
+	}
+	names := view.Named(s.Nodes)
+	a.rememberView(conn, view, nil, names)
+	if a.json() {
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "nodes": names, "changed": true})
+	}
+	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", plan.Cluster, strings.Join(names, ", "))
+	return err
+}
+
+func (a *app) expectedCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "expected VOTES",
+		Short: "Tell corosync how many votes to expect",
+		Long: `Tell the partition of HOST how many votes to expect, and so how many it needs for
+quorum. With it a partition that has lost quorum for good regains it. It lasts
+until the next reload or restart of corosync, which take the number from
+corosync.conf again. With several partitions -H is required.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			votes, err := strconv.Atoi(args[0])
+			if err != nil || votes < 1 {
+				return usageText("expected votes %q: use a number from 1 up", args[0])
+			}
+			return a.expected(c.Context(), votes)
+		},
+	}
+}
+
+func (a *app) expected(ctx context.Context, votes int) error {
+	if err := a.ask(ctx, fmt.Sprintf("Have the cluster expect %s?", plural(votes, "vote"))); err != nil {
+		return err
+	}
+	ctx, cancel := a.context(ctx)
+	defer cancel()
+	p := a.progress()
+	defer p.Close()
+	t := p.Start("look at the cluster")
+	conn, view, nodes, err := a.look(ctx)
+	if err != nil {
+		t.Fail()
+		return err
+	}
+	defer cluster.CloseAll(nodes)
+	t.Done()
+	plan, err := cluster.PlanExpected(votes, view)
+	if err != nil {
+		return err
+	}
+	done, err := a.carryOut(ctx, conn, p, plan, nodes)
+	if err != nil || a.dryRun {
+		return err
+	}
+	if a.json() {
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "changed": done, "quorum": plan.Quorum.After})
+	}
+	q := plan.Quorum.After
+	_, err = fmt.Fprintf(a.env.Out, "%s expected, %d present, %d needed for quorum\n", plural(q.Expected, "vote"), q.Votes, q.Quorum)
+	return err
+}
