@@ -19,6 +19,8 @@ const (
 const (
 	CodeFailed Code = "failed"
 
+	CodeUsage        Code = "usage"
+	CodeTimeout      Code = "timeout"
 	CodeBadName      Code = "bad-name"
 	CodeBadNodeSpec  Code = "bad-node-spec"
 	CodeBadLink      Code = "bad-link"
@@ -55,6 +57,12 @@ const (
 	CodeStep         Code = "step"
 	CodeNotFormed    Code = "not-formed"
 	CodeOutcome      Code = "outcome-unknown"
+	CodeDevice       Code = "quorum-device"
+	CodeOwed         Code = "owed"
+	CodeOffline      Code = "offline"
+	CodeOnline       Code = "not-offline"
+	CodeLast         Code = "last-node"
+	CodeNoRunning    Code = "not-running"
 
 	CodeUnreachable Code = "unreachable"
 	CodeAuth        Code = "auth"
@@ -90,6 +98,8 @@ type CodeInfo struct {
 func CodeTable() []CodeInfo {
 	return []CodeInfo{
 		{CodeFailed, Refused, "something failed that has no code of its own"},
+		{CodeUsage, Usage, "a command line that cannot be understood"},
+		{CodeTimeout, Refused, "the time given with --timeout is over"},
 		{CodeBadName, Usage, "a cluster or node name that cannot be used"},
 		{CodeBadNodeSpec, Usage, "a node argument that cannot be understood, or an unknown key in it"},
 		{CodeBadLink, Usage, "a link number over 7, or a link address or network that cannot be understood"},
@@ -126,6 +136,12 @@ func CodeTable() []CodeInfo {
 		{CodeStep, Refused, "a step failed on a node"},
 		{CodeNotFormed, Refused, "the nodes did not come together in time"},
 		{CodeOutcome, Unreachable, "the connection was lost during a step: whether it was carried out is not known"},
+		{CodeDevice, Refused, "a quorum device stands in the way"},
+		{CodeOwed, Refused, "a node that is away does not get the change, and must get it before it is started"},
+		{CodeOffline, Refused, "a node is taken off the list without being stopped and locked out"},
+		{CodeOnline, Refused, "--offline was given for a node that answers"},
+		{CodeLast, Refused, "no node would be left"},
+		{CodeNoRunning, Refused, "corosync does not run where it is needed"},
 		{CodeUnreachable, Unreachable, "a node does not answer"},
 		{CodeAuth, Unreachable, "a node does not accept the login"},
 		{CodeHostKey, Unreachable, "a node's host key is unknown or has changed"},

@@ -20,7 +20,23 @@ type Connector struct {
 	Dialer   *ssh.Dialer
 	Hostname string // this machine's own name
 	Sudo     bool
+
+	// Through dials all nodes but Direct, where it is set: join reaches the
+	// members by the one it logs in to.
+	Through *ssh.Dialer
+	Direct  string
 }
+
+// dialer is what dials a node.
+func (c *Connector) dialer(n PlanNode) *ssh.Dialer {
+	if c.Through != nil && n.Name != c.Direct {
+		return c.Through
+	}
+	return c.Dialer
+}
+
+// Endpoint is how a dial of a node's first address is made.
+func (c *Connector) Endpoint(n PlanNode) ssh.Endpoint { return c.dialer(n).Effective(n.Addresses[0]) }
 
 // Node connects to a node: to the first of its addresses that answers, or to
 // this machine when it has no address but its name and that is this machine's.
@@ -32,7 +48,7 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 		}
 		return NewNode(n.Name, "", shell), nil
 	}
-	client, err := c.Dialer.Dial(ctx, ssh.Target{Name: n.Name, Addresses: n.Addresses})
+	client, err := c.dialer(n).Dial(ctx, ssh.Target{Name: n.Name, Addresses: n.Addresses})
 	if err != nil {
 		return nil, dialErr(n.Name, err)
 	}
@@ -156,6 +172,9 @@ func member(n corosyncconf.Node) PlanNode {
 func (c *Connector) Look(ctx context.Context, seeds []PlanNode) (*View, map[string]Node, error) {
 	l := &looker{Connector: c, nodes: map[string]Node{}}
 	l.ask(ctx, seeds)
+	for i := range l.found {
+		l.found[i].Asked = true
+	}
 	facts := l.facts()
 	if len(facts) == 0 {
 		return nil, nil, l.errors()
@@ -188,6 +207,9 @@ func (c *Connector) Look(ctx context.Context, seeds []PlanNode) (*View, map[stri
 
 func notClustered(facts []*Facts) error {
 	var ps Problems
+	for _, op := range Operations(facts) {
+		ps.add(CodeUnfinished, "", "clusterctl op list with the same -H", "operation %s is open on it: %s", op.ID, op.Command)
+	}
 	for _, f := range facts {
 		switch {
 		case f.Conf.Err != nil:
@@ -287,7 +309,7 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 				continue
 			}
 			used[j] = true
-			entry.Facts, entry.Err, entry.Local = f.Facts, f.Err, f.Local
+			entry.Facts, entry.Err, entry.Local, entry.Asked = f.Facts, f.Err, f.Local, f.Asked
 			entry.Reach.Addresses = f.Reach.Addresses
 			if n := l.nodes[f.Name]; n != nil {
 				conns[entry.Name] = rename(n, entry.Name)

@@ -67,11 +67,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		}
 	}
 	if len(running) > 0 {
-		p.Steps = append(p.Steps, Step{
-			ID: "quiet", What: "stop corosync's default configuration on " + andList(running), Class: ClassStop,
-			Do:   Act{Nodes: running, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}},
-			Undo: []Act{{Nodes: running, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}}},
-		})
+		p.Steps = append(p.Steps, stopDefault(running))
 	}
 	if s.encrypted() {
 		p.Steps = append(p.Steps, Step{
@@ -89,7 +85,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		},
 		Step{
 			ID: "swap", What: "put corosync.conf in place", Class: ClassSwitch,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}, rememberIDs(conf)}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
 	if !s.NoEnable {
@@ -116,6 +112,15 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	return p, nil
 }
 
+// stopDefault is the step that stops what a distribution starts by itself.
+func stopDefault(nodes []string) Step {
+	return Step{
+		ID: "quiet", What: "stop corosync's default configuration on " + andList(nodes), Class: ClassStop,
+		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}},
+		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}}},
+	}
+}
+
 // formTime is how long a membership of n nodes may take to form.
 func formTime(n int) time.Duration { return 30*time.Second + time.Duration(n)*time.Second }
 
@@ -136,22 +141,21 @@ func (s CreateSpec) free(ps *Problems, f *Facts) {
 	own := ""
 	if f.Conf.Exists && !f.Conf.isDefault() {
 		own = f.Conf.clusterName()
-		if n := liveWith(f); n > 0 {
+		live := liveWith(f)
+		if own == s.Name && (live > 0 || !s.Force) {
+			ps.add(CodeExists, f.Node, "choose another name; --if-missing accepts a cluster that is as asked; --force sets the files of one that does not run aside",
+				"cluster %s exists already: %s", own, ConfPath)
+		} else if live > 0 {
 			ps.add(CodeLiveMember, f.Node, "take it out of that cluster first",
-				"it is running as a member of cluster %s with %s", own, count(n, "other node"))
+				"it is running as a member of cluster %s with %s", own, count(live, "other node"))
 		} else if !s.Force {
-			if own == s.Name {
-				ps.add(CodeExists, f.Node, "choose another name; --if-missing accepts a cluster that is as asked; --force sets the old files aside",
-					"cluster %s exists already: %s", own, ConfPath)
-			} else {
-				ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first; --force sets its old files aside",
-					"%s is that of another cluster, %s", ConfPath, own)
-			}
+			ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first; --force sets its old files aside",
+				"%s is that of another cluster, %s", ConfPath, own)
 		} else {
 			ps.warn(CodeOtherCluster, f.Node, "", "the configuration of cluster %s is set aside as %s.bak", own, ConfPath)
 		}
 	} else if f.Conf.Exists {
-		ps.warn(CodeOtherCluster, f.Node, "", "the default %s is set aside as %s.bak", ConfPath, ConfPath)
+		ps.warn(CodeOtherCluster, f.Node, "", "the default corosync.conf is set aside as corosync.conf.bak")
 	}
 	if f.Key.Exists && s.encrypted() {
 		if !s.Force {
@@ -252,6 +256,17 @@ func (w *confWriter) set(s *corosyncconf.Section, key, value string) {
 	if w.err == nil {
 		w.err = s.Set(key, value)
 	}
+}
+
+// rememberIDs notes the highest node id of a configuration, so that the id of a
+// node that has left is not given to another.
+func rememberIDs(f *corosyncconf.File) Op {
+	conf := f.Config()
+	op := Op{Kind: OpIDs, Name: conf.Totem.ClusterName}
+	for _, n := range conf.Nodes {
+		op.N = max(op.N, n.ID)
+	}
+	return op
 }
 
 // pointOf is the quorum of a cluster with every node present.

@@ -270,7 +270,7 @@ func TestCreateRefuses(t *testing.T) {
 			f.Addrs = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("10.0.1.2/24")}
 		}), cluster.CodeAddress, "n2: address 10.0.0.1 would be used for link 0 of n1 and for link 0 of n2; give each node and link an address of its own"},
 		{"a cluster that exists already", spec, edit(1, carrying(strings.ReplaceAll(otherConf, "other", "prod"))),
-			cluster.CodeExists, "n1: cluster prod exists already: /etc/corosync/corosync.conf; choose another name; --if-missing accepts a cluster that is as asked; --force sets the old files aside"},
+			cluster.CodeExists, "n1: cluster prod exists already: /etc/corosync/corosync.conf; choose another name; --if-missing accepts a cluster that is as asked; --force sets the files of one that does not run aside"},
 		{"a node that is in another cluster", spec, edit(1, carrying(otherConf)),
 			cluster.CodeOtherCluster, "n1: /etc/corosync/corosync.conf is that of another cluster, other; take it out of that cluster first; --force sets its old files aside"},
 		{"a node that runs in another cluster, also with --force", func() cluster.CreateSpec { s := request("n1", "n2", "n3"); s.Force = true; return s }(),

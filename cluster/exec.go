@@ -78,8 +78,9 @@ type run struct {
 	*Executor
 	entry Entry
 	mu    sync.Mutex
-	nodes map[string]Node // by name; nil: lost
-	own   []Node          // connected anew here, so closed here
+	nodes map[string]Node   // by name; nil: lost
+	own   []Node            // connected anew here, so closed here
+	logs  map[string][]Note // what the journals of an interrupted run say, by node
 }
 
 // Run carries plan out on nodes, which it must name all. When it returns nil,
@@ -112,6 +113,7 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 			"clusterctl op undo " + op.ID}}
 	}
 	r := x.newRun(op.entry, nodes)
+	r.logs = op.logs
 	defer r.close()
 	if err := r.lockAfter(ctx, op); err != nil {
 		return err
@@ -134,6 +136,7 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 // of it. It can be repeated.
 func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Node) error {
 	r := x.newRun(op.entry, nodes)
+	r.logs = op.logs
 	defer r.close()
 	if err := r.lockAfter(ctx, op); err != nil {
 		return err
@@ -292,9 +295,7 @@ func (r *run) finish(ctx context.Context, first int) error {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		ended = r.report("undo")
 		undoErr := r.undo(ctx, i)
-		ended(undoErr)
 		if undoErr != nil {
 			return r.unfinished(err, undoErr)
 		}
@@ -353,10 +354,16 @@ func (r *run) undo(ctx context.Context, last int) error {
 	var errs error
 	for i := last; i >= 0; i-- {
 		step := r.entry.Plan.Steps[i]
-		for _, act := range step.Undo {
-			if err := u.act(ctx, step, act); err != nil {
-				errs = multierror.Append(errs, err)
+		ended := r.report("undo: " + step.What)
+		var failed error
+		for j, act := range step.Undo {
+			if err := u.act(ctx, step, fmt.Sprintf("%s/%d", step.ID, j), act); err != nil {
+				failed = multierror.Append(failed, err)
 			}
+		}
+		ended(failed)
+		if failed != nil {
+			errs = multierror.Append(errs, failed)
 		}
 	}
 	if errs != nil {
@@ -375,24 +382,31 @@ type undoing struct {
 }
 
 // act carries out one act of undoing a step on the nodes that are still with us.
-func (u *undoing) act(ctx context.Context, step Step, a Act) error {
+// name is what the journal calls it. A node whose journal has it already is left
+// alone, lest a later one be spoilt; what one of several nodes does for all is
+// repeated, since some of them may have been away.
+func (u *undoing) act(ctx context.Context, step Step, name string, a Act) error {
 	a.Nodes = u.left(a.Nodes)
 	if len(a.Nodes) == 0 {
 		return nil
 	}
-	err := u.onNodes(a, func(name string) error {
-		err := u.on(ctx, name, step, a.Ops)
+	err := u.onNodes(a, func(node string) error {
+		if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
+			return nil
+		}
+		err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
 		if err != nil {
 			u.mu.Lock()
 			defer u.mu.Unlock()
-			u.failed[name] = true
+			u.failed[node] = true
 		}
-		return stepErr(name, "undo "+step.What, err)
+		return stepErr(node, "undo "+step.What, err)
 	})
 	if a.Want == nil {
 		return err
 	}
 	want := *a.Want
+	want.Later = true
 	want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.failed[m.Name] })
 	if werr := u.await(ctx, want); werr != nil {
 		err = multierror.Append(err, werr)
@@ -406,11 +420,11 @@ func (u *undoing) left(names []string) []string {
 
 // on carries out operations of undoing on one node, with a new connection if
 // the old one was lost.
-func (u *undoing) on(ctx context.Context, name string, step Step, ops []Op) error {
+func (u *undoing) on(ctx context.Context, name string, note Note, ops []Op) error {
 	for {
 		n, err := u.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, u.entry.ID, Note{Undoing, step.ID}, ops, stepTimeout)
+			err = n.Do(ctx, u.entry.ID, note, ops, stepTimeout)
 		}
 		if err == nil || !again(err) || time.Now().After(u.patience) || ctx.Err() != nil {
 			return err

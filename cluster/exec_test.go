@@ -116,6 +116,7 @@ func (n *node) Address() string { return "root@" + n.box.name }
 func (n *node) Facts(context.Context, []string) (*cluster.Facts, error) {
 	return nil, errors.New("not here")
 }
+func (n *node) Key(context.Context) ([]byte, error)               { return []byte(n.box.files[cluster.KeyPath]), nil }
 func (n *node) Tail(context.Context, string, int) (string, error) { return "the journal's end", nil }
 
 func (n *node) enter() (func(), error) {

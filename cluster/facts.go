@@ -38,6 +38,14 @@ type Facts struct {
 	Runtime  *Runtime                // nil: corosync is not running
 	Ops      []Entry                 // operations begun on the node and not ended
 	Holder   *Holder                 // who holds the node's lock now
+	IDs      UsedIDs                 // node ids that the node remembers
+	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
+}
+
+// UsedIDs is the highest node id that a cluster has used.
+type UsedIDs struct {
+	Cluster string
+	Highest uint32
 }
 
 // Version is a corosync version. Major 0 means that it is not installed.
@@ -171,6 +179,11 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 	}
 	f.FreeKB = parseFree(text("disk"))
 	f.Ops = parseOps(sec)
+	if name, highest, ok := strings.Cut(text("ids"), "\n"); ok {
+		n, _ := strconv.ParseUint(highest, 10, 32)
+		f.IDs = UsedIDs{name, uint32(n)}
+	}
+	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
 	f.Holder = parseHolder(sec["holder"].out)
 	if _, ok := sec["quorum"]; ok {
 		f.Runtime = parseRuntime(sec)

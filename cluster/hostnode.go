@@ -177,7 +177,7 @@ func (n *hostNode) Do(ctx context.Context, op string, note Note, ops []Op, timeo
 	}
 	args := []string{"step", op, string(note.Phase), string(after), note.Step}
 	for _, o := range ops {
-		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit)
+		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit, o.Name, strconv.FormatUint(uint64(o.N), 10))
 	}
 	_, err := n.change(ctx, timeout, nil, args...)
 	return err
@@ -217,6 +217,14 @@ func (n *hostNode) Blobs(ctx context.Context, op string) (map[string][]byte, err
 		blobs[name] = s.out
 	}
 	return blobs, nil
+}
+
+func (n *hostNode) Key(ctx context.Context) ([]byte, error) {
+	out, err := n.run(ctx, ssh.Command{Script: `cat "$1"`, Args: []string{KeyPath}})
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	return out, nil
 }
 
 func (n *hostNode) Tail(ctx context.Context, unit string, lines int) (string, error) {

@@ -45,6 +45,8 @@ type Node interface {
 	Retire(ctx context.Context, op string) error
 	// Blobs returns the journalled new contents of an operation, by hash.
 	Blobs(ctx context.Context, op string) (map[string][]byte, error)
+	// Key returns the node's authkey.
+	Key(ctx context.Context) ([]byte, error)
 	// Tail returns the last lines of the journal of a systemd unit.
 	Tail(ctx context.Context, unit string, lines int) (string, error)
 	// Close ends the connection's use by this Node, and so its lock.

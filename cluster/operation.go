@@ -97,8 +97,10 @@ func (o *Operation) judge(running bool) (State, string) {
 	return state, step
 }
 
-// index is the place of a step in the plan, -1 if it has none.
+// index is the place in the plan of the step that a note names, -1 if it has
+// none. Undoing a step is noted act by act, as STEP/N.
 func (o *Operation) index(step string) int {
+	step, _, _ = strings.Cut(step, "/")
 	return slices.IndexFunc(o.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
 }
 

@@ -57,6 +57,7 @@ type QuorumPoint struct {
 const (
 	ClassPrepare = "prepare" // changes nothing that runs
 	ClassSwitch  = "switch"  // puts new files in place; nothing running reads them yet
+	ClassReload  = "reload"  // has corosync take new files over while it runs
 	ClassStart   = "start"   // starts corosync
 	ClassStop    = "stop"    // stops corosync
 )
@@ -93,6 +94,16 @@ const (
 	OpStop    OpKind = "stop"    // stop Unit if it runs
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
+	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
+	OpDisable OpKind = "disable" // do not start Unit at boot
+	OpTest    OpKind = "test"    // have corosync test Blob as Path
+	OpUnstage OpKind = "unstage" // remove Path.new
+	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob
+	OpAside   OpKind = "aside"   // Path becomes Path.bak
+	OpReload  OpKind = "reload"  // have every member read its file
+	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
+	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
+	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N
 )
 
 // Op is one action on one node.
@@ -103,6 +114,8 @@ type Op struct {
 	Base string `json:"base,omitempty"` // SHA-256 in hex, or Absent
 	Mode string `json:"mode,omitempty"` // octal, as for chmod
 	Unit string `json:"unit,omitempty"`
+	Name string `json:"name,omitempty"`
+	N    uint32 `json:"n,omitempty"`
 }
 
 // Absent stands for the hash of a file that does not exist.
@@ -110,12 +123,15 @@ const Absent = "absent"
 
 // Want is a state of the cluster that a step waits for.
 type Want struct {
-	Members  []Member      `json:"members"`           // each of them sees each of them
-	Exactly  bool          `json:"exactly,omitempty"` // and nobody else
-	Gone     []ID          `json:"gone,omitempty"`    // none of them sees these
-	Quorate  bool          `json:"quorate"`           // each of them is quorate
-	Links    []int         `json:"links,omitempty"`   // each is connected to each on these links
-	Deadline time.Duration `json:"deadline"`          // nanoseconds
+	Members  []Member      `json:"members"`            // each of them sees each of them
+	Exactly  bool          `json:"exactly,omitempty"`  // and nobody else
+	Gone     []ID          `json:"gone,omitempty"`     // none of them sees these
+	Quorate  bool          `json:"quorate"`            // each of them is quorate
+	Links    []int         `json:"links,omitempty"`    // each is connected to each on these links
+	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
+	Expected int           `json:"expected,omitempty"` // votes that each expects
+	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good
+	Deadline time.Duration `json:"deadline"`           // nanoseconds
 }
 
 // Member is a node of a membership.

@@ -91,6 +91,7 @@ func ParseNode(arg string) (NodeSpec, Problems) {
 			v, err := ParseVotes(value)
 			if err != nil {
 				ps.add(CodeBadVotes, n.Name, "use 0 or more; 1 is the default", "%s", err)
+				break
 			}
 			n.Votes = &v
 		default:

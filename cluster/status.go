@@ -176,12 +176,9 @@ func quorumView(p *partition, conf corosyncconf.Config) StatusQuorum {
 	}
 }
 
-// votesOf is the voting situation that a node reports, by the rules of conf.
-func votesOf(conf corosyncconf.Config, q quorum.Status) quorum.Votes {
-	v := quorum.Votes{
-		Expected: q.Expected, Quorate: q.Quorate, TwoNode: conf.Quorum.TwoNode, WaitForAll: conf.Quorum.WaitForAll,
-		LastManStanding: conf.Quorum.LastManStanding,
-	}
+// rules are the votes and rules of conf; nobody is present.
+func rules(conf corosyncconf.Config) quorum.Votes {
+	v := quorum.Votes{TwoNode: conf.Quorum.TwoNode, WaitForAll: conf.Quorum.WaitForAll, LastManStanding: conf.Quorum.LastManStanding}
 	if conf.Quorum.AutoTieBreaker {
 		v.AutoTieBreaker = cmp.Or(conf.Quorum.AutoTieBreakerNode, "lowest")
 	}
@@ -193,6 +190,23 @@ func votesOf(conf corosyncconf.Config, q quorum.Status) quorum.Votes {
 	for _, n := range conf.Nodes {
 		v.Nodes = append(v.Nodes, quorum.Voter{ID: n.ID, Votes: n.Votes})
 	}
+	return v
+}
+
+// reckon is the voting situation of members right after conf takes effect.
+func reckon(conf corosyncconf.Config, members []Member, quorate bool) quorum.Votes {
+	v := rules(conf)
+	v.Expected, v.Quorate = conf.ExpectedVotes(), quorate
+	for i, n := range v.Nodes {
+		v.Nodes[i].Present = slices.ContainsFunc(members, func(m Member) bool { return m.ID == n.ID })
+	}
+	return v
+}
+
+// votesOf is the voting situation that a node reports, by the rules of conf.
+func votesOf(conf corosyncconf.Config, q quorum.Status) quorum.Votes {
+	v := rules(conf)
+	v.Expected, v.Quorate = q.Expected, q.Quorate
 	for _, m := range q.Members {
 		i := slices.IndexFunc(v.Nodes, func(n quorum.Voter) bool { return n.ID == m.NodeID })
 		if i < 0 {

@@ -20,6 +20,7 @@ type ViewNode struct {
 	Facts *Facts             // nil: it was not reached
 	Err   error              // why it was not reached
 	Local bool               // it is this machine
+	Asked bool               // it was named to find the cluster by
 	Reach PlanNode           // how it is, or was to be, reached
 }
 
@@ -110,4 +111,16 @@ func usableTexts(f *Facts) []string {
 		}
 	}
 	return texts
+}
+
+// Named turns names and node ids into the names that the nodelist has.
+func (v *View) Named(nodes []string) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n
+		if at := v.find(n); at >= 0 {
+			names[i] = v.Nodes[at].Name
+		}
+	}
+	return names
 }

@@ -97,7 +97,42 @@ func (w Want) missing(m Member, r *Runtime) string {
 	if w.Quorate && !r.Quorum.Quorate {
 		return fmt.Sprintf("it is not quorate (%d of %d votes, %d needed)", r.Quorum.Total, r.Quorum.Expected, r.Quorum.Quorum)
 	}
+	if w.Expected != 0 && r.Quorum.Expected != w.Expected {
+		return fmt.Sprintf("it expects %d votes, not %d", r.Quorum.Expected, w.Expected)
+	}
+	if text := w.missingVersion(r); text != "" {
+		return text
+	}
 	return w.missingLinks(m, r)
+}
+
+// missingVersion says why w.Version does not run, or not in full. The tool that
+// asks for a reload tells only that it was asked for; how each node fared stands
+// in its cmap (exec/cfg.c of corosync 3.1; older ones have only the versions).
+func (w Want) missingVersion(r *Runtime) string {
+	if w.Version == 0 {
+		return ""
+	}
+	good := func(v uint64) bool { return v == w.Version || w.Later && v > w.Version }
+	if v, _ := r.Cmap.Uint("totem.config_version"); !good(v) {
+		return fmt.Sprintf("it runs config_version %d, not %d", v, w.Version)
+	}
+	if busy, _ := r.Cmap.Uint("config.totemconfig_reload_in_progress"); busy != 0 {
+		return "it is not through with the reload, or could not read its file"
+	}
+	if status, ok := r.Cmap.Uint("config.reload_status"); ok && status != 1 {
+		return fmt.Sprintf("its reload ended with error %d", status)
+	}
+	if text, ok := r.Cmap.Str("config.reload_error_message"); ok {
+		return "its reload was not clean: " + text
+	}
+	versions := r.Cmap.MemberVersions()
+	for _, m := range w.Members {
+		if v, ok := versions[m.ID]; ok && !good(v) {
+			return fmt.Sprintf("it has not heard that %s runs config_version %d", m.Name, w.Version)
+		}
+	}
+	return ""
 }
 
 func (w Want) missingLinks(m Member, r *Runtime) string {

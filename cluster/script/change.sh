@@ -61,7 +61,7 @@ blobs() {
   printf 'end 0 0\n\n'
 }
 
-# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT)...
+# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N)...
 step() {
   local after=$3 name=$4
   E=$J/op/$1
@@ -69,8 +69,8 @@ step() {
   note "$2 $4" || return
   shift 4
   while [ $# -gt 0 ]; do
-    "op_$1" "$2" "$3" "$4" "$5" "$6" || return
-    shift 6
+    "op_$1" "${@:2:7}" || return
+    shift 8
   done
   note "$after $name"
 }
@@ -87,8 +87,12 @@ unchanged() { # PATH BASE
 install_file() { # SOURCE PATH MODE
   mkdir -p "${2%/*}" && cp "$1" "$2.tmp" && chmod "$3" "$2.tmp" && sync "$2.tmp" && mv -f "$2.tmp" "$2" && sync "${2%/*}"
 }
-keep() { # PATH: its .bak is what it is now
-  [ ! -e "$1" ] || { cp -a "$1" "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
+keep() { # PATH: its .bak is what it was when the operation began
+  [ ! -e "$E/before$1" ] || { cp -a "$E/before$1" "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
+}
+check() { # FILE
+  local out
+  out=$(corosync -t -c "$1" 2>&1) || fail "corosync -t refuses the new configuration: $out"
 }
 
 op_put() { # PATH BLOB BASE MODE
@@ -96,17 +100,26 @@ op_put() { # PATH BLOB BASE MODE
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
 op_stage() { # PATH BLOB BASE MODE
-  local out
   [ "$(digest "$1")" = "$2" ] && return
-  unchanged "$1" "$3" || return
-  install_file "$E/blobs/$2" "$1.new" "$4" || return
-  out=$(corosync -t -c "$1.new" 2>&1) || { fail "corosync -t refuses the new configuration: $out"; return; }
+  unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4" && check "$1.new"
 }
+op_test() { # PATH BLOB
+  install_file "$E/blobs/$2" "$1.new" 0644 && check "$1.new" && rm -f "$1.new"
+}
+op_unstage() { rm -f "$1.new"; }
 op_swap() { # PATH BLOB BASE
   [ "$(digest "$1")" = "$2" ] && return
   unchanged "$1" "$3" || return
   [ "$(digest "$1.new")" = "$2" ] || { fail "$1.new is not what was staged"; return 77; }
   keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
+}
+op_unswap() { # PATH BLOB BASE
+  rm -f "$1.new"
+  [ "$(digest "$1")" = "$3" ] || return 0
+  if [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
+}
+op_aside() { # PATH
+  [ ! -e "$1" ] || { mv -f "$1" "$1.bak" && sync "${1%/*}"; }
 }
 op_restore() { # PATH
   local path was
@@ -143,4 +156,29 @@ op_reset() {
     *) ! systemctl is-active -q "$unit" || systemctl stop "$unit" || return ;;
     esac
   done <"$E/units"
+}
+op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
+op_disable() { case $(systemctl is-enabled "$5" 2>/dev/null) in enabled*) systemctl -q disable "$5" ;; esac; }
+op_reload() {
+  local out try
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    out=$(corosync-cfgtool -R 2>&1)
+    case $out in
+    *TRY_AGAIN* | *"rror 6"*) sleep 0.5 ;; # a membership is forming
+    *"Could not"* | *"Errors in app"* | *ERROR*) fail "corosync-cfgtool -R: $out"; return ;;
+    *) return 0 ;;
+    esac
+  done
+  fail "corosync-cfgtool -R: $out"
+}
+op_expect() { # - - - - - - N
+  local out
+  out=$(corosync-quorumtool -e "$7" 2>&1) || fail "corosync-quorumtool -e $7: $out"
+}
+op_forget() { ! command -v crm_node >/dev/null || crm_node --force -R "$6"; }
+op_ids() { # - - - - - NAME N
+  local name highest
+  { read -r name && read -r highest; } <"$J/ids" 2>/dev/null
+  [ "$name" = "$6" ] && [ "${highest:-0}" -ge "$7" ] && return 0
+  printf '%s\n%s\n' "$6" "$7" >"$J/ids.tmp" && mv -f "$J/ids.tmp" "$J/ids"
 }

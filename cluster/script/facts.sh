@@ -15,6 +15,12 @@ run addrs ip -o addr show up
 run disk df -Pk /etc /var/lib
 for name in "${@:2}"; do run "resolve:$name" getent ahosts "$name"; done
 
+file ids /var/lib/clusterctl/ids
+if systemctl -q is-active pacemaker 2>/dev/null; then
+  run stonith crm_attribute -t crm_config -n stonith-enabled -q -d true
+  run maintenance crm_attribute -t crm_config -n maintenance-mode -q -d false
+fi
+
 for dir in /var/lib/clusterctl/op/*/; do
   id=${dir%/}
   id=${id##*/}

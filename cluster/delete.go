@@ -1,0 +1,383 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clusterctl/corosyncconf"
+)
+
+// DeleteSpec is what delnode was asked for.
+type DeleteSpec struct {
+	Nodes   []string // names or node ids
+	Offline bool     // they are dead, and are not waited for
+	Force   bool     // also when the rest is, or will be, without quorum
+}
+
+// PlanDelete plans that nodes leave a running cluster. The error, if any, is
+// Problems.
+//
+// The nodes lose their votes by one reload, are stopped and locked out, and a
+// second reload takes them off the list, so that quorum never depends on a node
+// that is on its way out. Nodes that are dead are taken off at once, with the
+// first reload. With last_man_standing votes must be equal at all times: there
+// the nodes keep theirs until they are off the list.
+func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
+	var ps Problems
+	leaving := v.leaving(&ps, s)
+	v.settledWithout(&ps, s, leaving)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+
+	for _, n := range leaving {
+		if n.Facts == nil {
+			ps.warn(CodeOffline, n.Name, fmt.Sprintf("remove %s and %s on it before it is connected to this network again", ConfPath, KeyPath),
+				"it is taken off the list without being stopped; it must not come back with its old files")
+		}
+	}
+	return counted(func(rollouts int) (*rollout, error) {
+		p := v.plan()
+		p.Notes = slices.Clone(ps)
+		d := newDeleting(v, p, leaving, rollouts)
+		return d.roll, d.all(s.Force)
+	})
+}
+
+// leaving finds the nodes that are to go, and what stands against it.
+func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
+	var leaving []*ViewNode
+	for _, name := range s.Nodes {
+		i := v.find(name)
+		if i < 0 {
+			ps.add(CodeNoSuchNode, name, "the cluster has "+andList(v.names()), "no such node")
+			continue
+		}
+		n := &v.Nodes[i]
+		if slices.Contains(leaving, n) {
+			ps.add(CodeDuplicate, name, "name each node once", "given twice")
+			continue
+		}
+		leaving = append(leaving, n)
+		isMember := slices.ContainsFunc(partitions(v), func(p *partition) bool { return slices.Contains(p.ids, n.Conf.ID) })
+		switch {
+		case n.Facts == nil && !s.Offline:
+			p := NodeProblem(n.Name, n.Err)
+			if isMember {
+				p.Message += " (the other nodes count it as a member)"
+			} else {
+				p.Remedy = "bring it back, or, if it is dead: clusterctl delnode --offline " + n.Name
+			}
+			*ps = append(*ps, p)
+		case n.Facts == nil && isMember:
+			ps.add(CodeLiveMember, n.Name, "stop it, or cut it off, first", "it cannot be reached, but the other nodes count it as a member: it is not dead")
+		case n.Facts != nil && s.Offline:
+			ps.add(CodeOnline, n.Name, "leave out --offline", "it answers: it can be stopped and locked out properly")
+		case n.Facts != nil:
+			fenced(ps, n)
+		}
+	}
+	if len(leaving) > 0 && len(leaving) == len(v.names()) {
+		ps.add(CodeLast, "", "to end the whole cluster: clusterctl stop --all, then remove "+ConfPath+" on each node",
+			"a cluster cannot lose its last node")
+	}
+	return leaving
+}
+
+// fenced refuses to stop a node that something would fence for it.
+func fenced(ps *Problems, n *ViewNode) {
+	for unit, remedy := range map[string]string{
+		"sbd":        "stop it on the whole cluster first: it can reset the node when corosync stops",
+		"dlm":        "stop what uses it (shared file systems, clustered LVM) on that node first",
+		"pve-ha-lrm": "move its HA resources away and stop pve-ha-lrm there first: its watchdog resets the node",
+	} {
+		if n.Facts.Units[unit].Running() {
+			ps.add(CodeFence, n.Name, remedy, "%s runs there", unit)
+		}
+	}
+	if n.Facts.Fencing {
+		ps.add(CodeFence, n.Name, "move its resources away and set pacemaker to maintenance mode first: crm_attribute -t crm_config -n maintenance-mode -v true",
+			"pacemaker runs there with fencing enabled")
+	}
+}
+
+// settledWithout checks the cluster as settled does; the nodes that leave need
+// not be in order.
+func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
+	var all Problems
+	v.settled(&all, s.Force)
+	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
+	for _, p := range all {
+		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {
+			return n.Name == p.Node && (n.Facts == nil || !n.active() && slices.Contains(file, p.Code)) // the former is said better by leaving
+		}) {
+			continue
+		}
+		*ps = append(*ps, p)
+	}
+}
+
+// deleting is a delnode that is being planned.
+type deleting struct {
+	v        *View
+	plan     *Plan
+	roll     *rollout
+	dead     []*ViewNode // that leave and do not answer
+	alive    []*ViewNode // that leave and do
+	stopping []Member    // of these, those where corosync runs
+}
+
+func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting {
+	d := &deleting{v: v, plan: p, roll: newRollout(v, p, rollouts)}
+	for _, n := range leaving {
+		if n.Facts == nil {
+			d.dead = append(d.dead, n)
+			continue
+		}
+		d.alive = append(d.alive, n)
+		if n.active() {
+			d.stopping = append(d.stopping, Member{n.Name, n.Conf.ID})
+		}
+	}
+	d.roll.leave(func(name string) bool { // what does not run there needs no new file
+		return has1(d.alive, name) && !slices.ContainsFunc(d.stopping, func(m Member) bool { return m.Name == name })
+	})
+	return d
+}
+
+// all plans that the dead go first, which makes the expected votes fewer, and
+// then those that are alive.
+func (d *deleting) all(force bool) error {
+	if len(d.dead) > 0 {
+		if err := d.unlist(d.dead); err != nil {
+			return err
+		}
+	}
+	if len(d.alive) == 0 {
+		d.forget()
+		return d.kept(force)
+	}
+	if !d.v.Conf.Config().Quorum.LastManStanding {
+		if err := d.takeVotes(force); err != nil {
+			return err
+		}
+	}
+	with := slices.Clone(d.roll.members)
+	d.roll.leave(func(name string) bool { return has1(d.alive, name) })
+	if err := d.kept(force); err != nil {
+		return err
+	}
+	d.stop(with)
+	d.lockOut()
+	if err := d.unlist(d.alive); err != nil {
+		return err
+	}
+	// When this is taken back, the nodes that were stopped are started again:
+	// their file must not be behind the one that the others run by then.
+	if last := &d.plan.Steps[len(d.plan.Steps)-1]; last.Class == ClassReload && len(d.stopping) > 0 {
+		last.Undo = append(last.Undo, Act{Nodes: membersOf(d.stopping), Ops: last.Undo[0].Ops[:1]})
+	}
+	d.forget()
+	return nil
+}
+
+// takeVotes plans that the nodes that leave lose their votes, as many at a time
+// as leaves quorum by the old expected votes: a member hears of the votes that
+// are gone before it hears that all expect fewer. The last but one is carried
+// by two_node, which goes when it is off the list.
+func (d *deleting) takeVotes(force bool) error {
+	var rest []*ViewNode
+	for _, n := range d.alive {
+		if n.active() && n.Conf.Votes > 0 {
+			rest = append(rest, n)
+		}
+	}
+	for len(rest) > 0 {
+		conf := d.roll.conf.Config()
+		t := reckon(conf, d.roll.members, true).Tally()
+		n, left := 0, t.Votes-quorumOf(t.Expected)
+		for n < len(rest) && left >= rest[n].Conf.Votes {
+			left -= rest[n].Conf.Votes
+			n++
+		}
+		switch {
+		case n > 0:
+		case voters(conf) == 2 && len(d.roll.members) == 2:
+			n = 1
+		case force:
+			n = len(rest)
+		default:
+			return d.refuse(t.Votes-rest[0].Conf.Votes, t.Expected, quorumOf(t.Expected))
+		}
+		batch := rest[:n]
+		rest = rest[n:]
+		what := "take the " + theirs(n, "vote", "votes") + " of " + andList(viewNames(batch))
+		err := d.roll.next(what, func(f *corosyncconf.File) error {
+			for _, n := range batch {
+				if err := f.SetNodeVotes(n.Conf.ID, 0); err != nil {
+					return err
+				}
+			}
+			if err := expectLess(f, batch); err != nil {
+				return err
+			}
+			if now := f.Config(); voters(now) == 2 && !now.Quorum.TwoNode && !now.Quorum.AutoTieBreaker {
+				return f.SetTwoNode(true)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quorumOf is floor(expected/2)+1.
+func quorumOf(expected int) int { return expected/2 + 1 }
+
+// unlist plans that nodes are taken off the list. Those that still had votes
+// are not expected any more, and two_node is left as it must be.
+func (d *deleting) unlist(nodes []*ViewNode) error {
+	return d.roll.next("take "+andList(viewNames(nodes))+" off the list", func(f *corosyncconf.File) error {
+		var voting []*ViewNode
+		for _, n := range nodes {
+			if slices.ContainsFunc(f.Config().Nodes, func(c corosyncconf.Node) bool { return c.ID == n.Conf.ID && c.Votes > 0 }) {
+				voting = append(voting, n)
+			}
+			if err := f.RemoveNode(n.Conf.ID); err != nil {
+				return err
+			}
+		}
+		if err := expectLess(f, voting); err != nil {
+			return err
+		}
+		now := f.Config()
+		switch n := voters(now); {
+		case n == 2 && len(voting) > 0 && !now.Quorum.TwoNode && !now.Quorum.AutoTieBreaker:
+			return f.SetTwoNode(true)
+		case n != 2 && now.Quorum.TwoNode:
+			return f.SetTwoNode(false)
+		}
+		return nil
+	})
+}
+
+func viewNames(nodes []*ViewNode) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	return names
+}
+
+func has1(nodes []*ViewNode, name string) bool { return slices.Contains(viewNames(nodes), name) }
+
+func membersOf(ms []Member) []string {
+	names := make([]string, len(ms))
+	for i, m := range ms {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// expectLess lowers an explicit quorum.expected_votes by the votes that go.
+func expectLess(f *corosyncconf.File, leaving []*ViewNode) error {
+	q := f.Root().Section("quorum")
+	text, set := q.Get("expected_votes")
+	if !set {
+		return nil
+	}
+	expected, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("quorum.expected_votes: %w", err)
+	}
+	for _, n := range leaving {
+		expected -= n.Conf.Votes
+	}
+	return q.Set("expected_votes", strconv.Itoa(max(1, expected)))
+}
+
+// stop plans that the nodes that run are stopped, and seen to be gone by those
+// that stay. with are all members before.
+func (d *deleting) stop(with []Member) {
+	if len(d.stopping) == 0 {
+		return
+	}
+	names := membersOf(d.stopping)
+	var ids []ID
+	for _, m := range d.stopping {
+		ids = append(ids, m.ID)
+	}
+	gone := d.roll.want(d.roll.conf)
+	gone.Gone = ids
+	back := *gone
+	back.Members, back.Gone, back.Version = with, nil, 0
+	d.plan.Steps = append(d.plan.Steps, Step{
+		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop,
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}, Want: &back}},
+	})
+}
+
+// lockOut plans that the nodes cannot come back by themselves: nothing is
+// started at boot, and the configuration and the key are set aside.
+func (d *deleting) lockOut() {
+	d.plan.Steps = append(d.plan.Steps, Step{
+		ID: "aside", What: "set configuration and key of " + andList(viewNames(d.alive)) + " aside", Class: ClassSwitch,
+		Do: Act{Nodes: viewNames(d.alive), Ops: []Op{
+			{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"},
+			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
+		}},
+		// The configuration comes back as the rollouts left it, not as it was before.
+		Undo: []Act{{Nodes: viewNames(d.alive), Ops: []Op{
+			{Kind: OpRestore, Path: KeyPath}, {Kind: OpUnswap, Path: ConfPath, Base: Absent, Blob: d.plan.blob(d.roll.conf.Bytes())},
+		}}},
+	})
+}
+
+// forget plans that pacemaker forgets the nodes, where it runs.
+func (d *deleting) forget() {
+	var with []string
+	for _, n := range d.v.Nodes {
+		if n.active() && n.Conf != nil && !has1(d.alive, n.Name) && n.Facts.Units["pacemaker"].Running() {
+			with = append(with, n.Name)
+		}
+	}
+	if len(with) == 0 {
+		return
+	}
+	names := append(viewNames(d.dead), viewNames(d.alive)...)
+	var ops []Op
+	for _, name := range names {
+		ops = append(ops, Op{Kind: OpForget, Name: name})
+	}
+	d.plan.Steps = append(d.plan.Steps, Step{
+		ID: "forget", What: "have pacemaker forget " + andList(names) + " (cannot be undone)", Class: ClassPrepare,
+		Do: Act{Nodes: with, One: true, Ops: ops},
+	})
+}
+
+// kept refuses to leave the rest without quorum; roll has only the rest by now.
+func (d *deleting) kept(force bool) error {
+	t := reckon(d.roll.conf.Config(), d.roll.members, true).Tally()
+	if force || !d.v.quorate() || t.Quorate {
+		return nil
+	}
+	return d.refuse(t.Votes, t.Expected, t.Quorum)
+}
+
+func (d *deleting) refuse(votes, expected, needed int) error {
+	leaving := append(viewNames(d.dead), viewNames(d.alive)...)
+	away := slices.DeleteFunc(d.v.without(newRollout(d.v, &Plan{}, 0).members), func(n string) bool { return slices.Contains(leaving, n) })
+	remedy := "take out fewer nodes at once"
+	if len(away) > 0 {
+		remedy = "bring " + andList(away) + " back first, or, if dead: clusterctl delnode --offline " + strings.Join(away, " ")
+	}
+	var ps Problems
+	ps.add(CodeQuorum, "", remedy+"; with --force the rest stops working until it has quorum again",
+		"without %s the rest would lose quorum: %s of %d left, %d needed", andList(leaving), count(votes, "vote"), expected, needed)
+	return ps
+}

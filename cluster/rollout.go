@@ -1,0 +1,278 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	"clusterctl/corosyncconf"
+)
+
+// rollout plans how a running cluster comes by new configurations, one after
+// the other, each on every node that was reached and activated by one reload.
+//
+// Forward, the versions count up from the highest there is. Backward they go on
+// counting: taking back the i-th of n rollouts installs the content from before
+// it under a version that is higher than all that may have run by then, since
+// corosync must never be asked to go back to a lower one.
+type rollout struct {
+	view    *View
+	plan    *Plan
+	nodes   []string // that carry the file: all that were reached
+	members []Member // of these, those where corosync runs
+	links   []int    // that are connected throughout
+	quorate bool     // whether the cluster is, and so has to stay
+	conf    *corosyncconf.File
+	version uint64 // the last one planned
+	back    uint64 // the version that the next rollout is taken back under
+	count   int    // of the rollouts planned so far
+}
+
+// newRollout begins a rollout of steps configurations on what v found.
+func newRollout(v *View, p *Plan, steps int) *rollout {
+	r := &rollout{view: v, plan: p, conf: v.Conf, version: v.highest(), quorate: v.quorate()}
+	r.back = r.version + uint64(2*steps)
+	for _, n := range v.Nodes {
+		if n.Conf == nil || n.Facts == nil {
+			continue
+		}
+		r.nodes = append(r.nodes, n.Name)
+		if n.active() {
+			r.members = append(r.members, Member{n.Name, n.Conf.ID})
+		}
+	}
+	r.links = v.connected(r.members)
+	return r
+}
+
+// id is the id of a step that belongs to the rollout planned last.
+func (r *rollout) id(kind string) string { return fmt.Sprintf("%s-%d", kind, r.count) }
+
+// counted plans twice: once to learn how many rollouts there are, and again
+// with the right versions to take them back under. It fills in what all such
+// plans have in common.
+func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
+	r, err := plan(0)
+	if err != nil {
+		return nil, err
+	}
+	if r, err = plan(r.count); err != nil {
+		return nil, err
+	}
+	p, v := r.plan, r.view
+	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), r.conf.Bytes())
+	p.Quorum.Before, _ = v.voting(v.Conf.Config())
+	p.Quorum.After = point(reckon(r.conf.Config(), r.members, true).Tally())
+	p.Quorum.Lowest = p.Quorum.Before
+	if p.Quorum.After.Votes < p.Quorum.Before.Votes {
+		p.Quorum.Lowest = p.Quorum.After
+	}
+	return p, nil
+}
+
+// highest is the highest config_version in any file or running.
+func (v *View) highest() uint64 {
+	h := v.Conf.ConfigVersion()
+	for _, n := range v.Nodes {
+		if n.Facts == nil {
+			continue
+		}
+		if n.Facts.Conf.File != nil {
+			h = max(h, n.Facts.Conf.File.ConfigVersion())
+		}
+		if n.active() {
+			running, _ := n.Facts.Runtime.Cmap.Uint("totem.config_version")
+			h = max(h, running)
+		}
+	}
+	return h
+}
+
+func (v *View) quorate() bool {
+	parts := partitions(v)
+	return len(parts) > 0 && parts[0].quorate()
+}
+
+// connected lists the links on which all members are connected to each other:
+// what a change must not worsen.
+func (v *View) connected(members []Member) []int {
+	conf := v.Conf.Config()
+	if conf.Totem.Transport != "knet" {
+		return nil
+	}
+	var links []int
+	for _, link := range conf.Links() {
+		if !slices.ContainsFunc(members, func(m Member) bool {
+			n := v.Nodes[v.find(m.Name)]
+			return Want{Members: members, Links: []int{link}}.missingLinks(m, n.Facts.Runtime) != ""
+		}) {
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+// next edits the configuration and plans that the result takes effect.
+func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	old := r.conf
+	conf, err := r.edited(edit)
+	if err != nil {
+		return err
+	}
+	undo := old.Clone()
+	if err := undo.SetConfigVersion(r.back); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	r.back--
+	r.count++
+	p := r.plan
+	was, is, back := p.blob(old.Bytes()), p.blob(conf.Bytes()), p.blob(undo.Bytes())
+	p.Steps = append(p.Steps,
+		Step{
+			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
+			Do: Act{Nodes: r.nodes, Ops: []Op{
+				{Kind: OpTest, Path: ConfPath, Blob: back},
+				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
+			}},
+			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
+		},
+		Step{
+			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
+			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(old), rememberIDs(conf)}},
+			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
+		})
+	if len(r.members) > 0 {
+		var names []string
+		for _, m := range r.members {
+			names = append(names, m.Name)
+		}
+		p.Steps = append(p.Steps, Step{
+			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
+			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Want: r.want(conf)},
+			Undo: []Act{
+				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
+				{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Want: r.want(undo)},
+			},
+		})
+	}
+	r.conf = conf
+	return nil
+}
+
+// edited is the configuration after an edit, with its version one up.
+func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	r.version++
+	if err := conf.SetConfigVersion(r.version); err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	conf, err := corosyncconf.Parse(ConfPath, conf.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return conf, nil
+}
+
+// leave leaves nodes out from now on.
+func (r *rollout) leave(goes func(name string) bool) {
+	r.nodes = slices.DeleteFunc(slices.Clone(r.nodes), goes)
+	r.members = slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return goes(m.Name) })
+}
+
+// want is what has to be seen when a configuration has taken effect: its
+// version on every member, and nothing less than before.
+func (r *rollout) want(conf *corosyncconf.File) *Want {
+	return &Want{
+		Members: slices.Clone(r.members), Links: r.links, Version: conf.ConfigVersion(),
+		Quorate:  r.quorate && reckon(conf.Config(), r.members, true).Tally().Quorate,
+		Deadline: formTime(len(r.members)),
+	}
+}
+
+// settled checks that a cluster can be given a new configuration: every member
+// is there to take it, and all have the same one now.
+func (v *View) settled(ps *Problems, force bool) {
+	conf := v.Conf.Config()
+	parts := partitions(v)
+	switch {
+	case len(parts) == 0:
+		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
+	case len(parts) > 1:
+		ps.add(CodePartition, "", "mend the network between them first; clusterctl status shows it", "the cluster is split into %d partitions", len(parts))
+	case !parts[0].quorate() && !force:
+		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
+	}
+	if conf.Quorum.Device != nil {
+		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
+			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	}
+	member := func(id ID) bool {
+		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
+	}
+	want := Hash(v.Conf.Bytes())
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		switch {
+		case n.Conf == nil:
+			continue
+		case n.Facts == nil && member(n.Conf.ID):
+			p := NodeProblem(n.Name, n.Err)
+			p.Message = "a member, but it cannot be reached, and would reload its old file: " + p.Message
+			*ps = append(*ps, p)
+			continue
+		case n.Facts == nil:
+			ps.warn(CodeOwed, n.Name, "copy "+ConfPath+" of a member there before corosync is started on it",
+				"it is away and does not get the new configuration")
+			continue
+		}
+		if !n.check(ps) {
+			continue
+		}
+		running := uint64(0)
+		if n.active() {
+			running, _ = n.Facts.Runtime.Cmap.Uint("totem.config_version")
+		}
+		switch c := n.Facts.Conf; {
+		case c.Err != nil:
+			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+		case c.Hash != want:
+			ps.add(CodeConfigDrift, n.Name, "make the files equal first; that of the quorate members is right", "its corosync.conf is not that of the cluster")
+		case n.active() && running != c.File.ConfigVersion():
+			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
+		}
+	}
+	for _, p := range parts {
+		for _, id := range p.ids {
+			if !slices.ContainsFunc(conf.Nodes, func(n corosyncconf.Node) bool { return n.ID == id }) {
+				ps.add(CodeUnknownMember, "", "stop corosync there first", "node id %d is a member, but corosync.conf does not list it", id)
+			}
+		}
+	}
+	v.reloadable(ps, conf)
+}
+
+// reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets
+// wait_for_all's state again, so that quorum is lost while a vote is absent
+// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0).
+func (v *View) reloadable(ps *Problems, conf corosyncconf.Config) {
+	if !conf.Quorum.WaitForAll {
+		return
+	}
+	before, _ := v.voting(conf)
+	for _, n := range v.Nodes {
+		if n.active() && n.Facts.Corosync.reloadWaits() && before.Votes < before.Expected {
+			ps.add(CodeQuorum, n.Name, "bring the absent nodes back first, or update corosync",
+				"a reload of corosync %s with wait_for_all loses quorum while a node is absent", n.Facts.Corosync)
+		}
+	}
+}
+
+// reloadWaits tells whether a reload of this version sets wait_for_all's state.
+func (v Version) reloadWaits() bool {
+	if v.Major == 2 {
+		return v.Compare(Version{2, 4, 6}) < 0
+	}
+	return v.Compare(Version{3, 0, 4}) < 0
+}
