@@ -356,6 +356,11 @@ func (a *adding) list(nodes []corosyncconf.Node, votes func(corosyncconf.Node) i
 	}
 	a.plan.Steps = slices.Insert(a.plan.Steps, at, a.prepare(nodes))
 
+	gone := a.roll.want(a.roll.conf) // a node that is still a member must not be taken off the list
+	gone.Version = 0
+	for _, n := range nodes {
+		gone.Gone = append(gone.Gone, n.ID)
+	}
 	for _, n := range nodes {
 		a.roll.nodes = append(slices.Clone(a.roll.nodes), n.Name)
 		a.roll.members = append(slices.Clone(a.roll.members), Member{n.Name, n.ID})
@@ -363,7 +368,7 @@ func (a *adding) list(nodes []corosyncconf.Node, votes func(corosyncconf.Node) i
 	a.plan.Steps = append(a.plan.Steps, Step{
 		ID: a.roll.id("start"), What: "start corosync on " + andList(names) + " and see " + theirs(len(names), "it", "them") + " as members", Class: ClassStart,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}, {Kind: OpStart, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	})
 	return nil
 }

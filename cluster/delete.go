@@ -148,38 +148,69 @@ func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting 
 }
 
 // all plans that the dead go first, which makes the expected votes fewer, and
-// then those that are alive.
+// then those that are alive: all at once or, when one voter is left, the last
+// to go after the others, because two_node carries it only while no more than
+// two are members.
 func (d *deleting) all(force bool) error {
 	if len(d.dead) > 0 {
 		if err := d.unlist(d.dead); err != nil {
 			return err
 		}
 	}
-	if len(d.alive) == 0 {
-		d.forget()
-		return d.kept(force)
+	rest := slices.Clone(d.roll.members)
+	rest = slices.DeleteFunc(rest, func(m Member) bool { return has1(d.alive, m.Name) })
+	if t := reckon(d.settled(), rest, true).Tally(); !force && d.v.quorate() && !t.Quorate {
+		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
+	groups := [][]*ViewNode{d.alive}
+	if n := len(d.alive); n > 1 && voters(d.settled()) == 1 {
+		groups = [][]*ViewNode{d.alive[:n-1], d.alive[n-1:]}
+	}
+	for _, g := range groups {
+		if len(g) == 0 {
+			continue
+		}
+		if err := d.some(g, force); err != nil {
+			return err
+		}
+	}
+	d.forget()
+	return nil
+}
+
+// settled is what the nodelist comes to in the end.
+func (d *deleting) settled() corosyncconf.Config {
+	conf := d.roll.conf.Config()
+	conf.Nodes = slices.DeleteFunc(slices.Clone(conf.Nodes), func(n corosyncconf.Node) bool { return has1(d.alive, n.Label()) })
+	if conf.Quorum.ExpectedVotes > 0 {
+		for _, n := range d.alive {
+			conf.Quorum.ExpectedVotes -= n.Conf.Votes
+		}
+	}
+	conf.Quorum.TwoNode = len(conf.Nodes) <= 2 && conf.Quorum.TwoNode
+	return conf
+}
+
+// some plans that nodes that are alive leave.
+func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	if !d.v.Conf.Config().Quorum.LastManStanding {
-		if err := d.takeVotes(force); err != nil {
+		if err := d.takeVotes(nodes, force); err != nil {
 			return err
 		}
 	}
 	with := slices.Clone(d.roll.members)
-	d.roll.leave(func(name string) bool { return has1(d.alive, name) })
-	if err := d.kept(force); err != nil {
-		return err
-	}
-	d.stop(with)
-	d.lockOut()
-	if err := d.unlist(d.alive); err != nil {
+	d.roll.leave(func(name string) bool { return has1(nodes, name) })
+	stopping := slices.DeleteFunc(slices.Clone(d.stopping), func(m Member) bool { return !has1(nodes, m.Name) })
+	d.stop(stopping, with)
+	d.lockOut(viewNames(nodes))
+	if err := d.unlist(nodes); err != nil {
 		return err
 	}
 	// When this is taken back, the nodes that were stopped are started again:
 	// their file must not be behind the one that the others run by then.
-	if last := &d.plan.Steps[len(d.plan.Steps)-1]; last.Class == ClassReload && len(d.stopping) > 0 {
-		last.Undo = append(last.Undo, Act{Nodes: membersOf(d.stopping), Ops: last.Undo[0].Ops[:1]})
+	if last := &d.plan.Steps[len(d.plan.Steps)-1]; last.Class == ClassReload && len(stopping) > 0 {
+		last.Undo = append(last.Undo, Act{Nodes: membersOf(stopping), Ops: last.Undo[0].Ops[:1]})
 	}
-	d.forget()
 	return nil
 }
 
@@ -187,9 +218,9 @@ func (d *deleting) all(force bool) error {
 // as leaves quorum by the old expected votes: a member hears of the votes that
 // are gone before it hears that all expect fewer. The last but one is carried
 // by two_node, which goes when it is off the list.
-func (d *deleting) takeVotes(force bool) error {
+func (d *deleting) takeVotes(nodes []*ViewNode, force bool) error {
 	var rest []*ViewNode
-	for _, n := range d.alive {
+	for _, n := range nodes {
 		if n.active() && n.Conf.Votes > 0 {
 			rest = append(rest, n)
 		}
@@ -302,13 +333,13 @@ func expectLess(f *corosyncconf.File, leaving []*ViewNode) error {
 
 // stop plans that the nodes that run are stopped, and seen to be gone by those
 // that stay. with are all members before.
-func (d *deleting) stop(with []Member) {
-	if len(d.stopping) == 0 {
+func (d *deleting) stop(stopping, with []Member) {
+	if len(stopping) == 0 {
 		return
 	}
-	names := membersOf(d.stopping)
+	names := membersOf(stopping)
 	var ids []ID
-	for _, m := range d.stopping {
+	for _, m := range stopping {
 		ids = append(ids, m.ID)
 	}
 	gone := d.roll.want(d.roll.conf)
@@ -316,7 +347,7 @@ func (d *deleting) stop(with []Member) {
 	back := *gone
 	back.Members, back.Gone, back.Version = with, nil, 0
 	d.plan.Steps = append(d.plan.Steps, Step{
-		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop,
+		ID: d.roll.id("stop"), What: "stop corosync on " + andList(names), Class: ClassStop,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}, Want: &back}},
 	})
@@ -324,15 +355,15 @@ func (d *deleting) stop(with []Member) {
 
 // lockOut plans that the nodes cannot come back by themselves: nothing is
 // started at boot, and the configuration and the key are set aside.
-func (d *deleting) lockOut() {
+func (d *deleting) lockOut(names []string) {
 	d.plan.Steps = append(d.plan.Steps, Step{
-		ID: "aside", What: "set configuration and key of " + andList(viewNames(d.alive)) + " aside", Class: ClassSwitch,
-		Do: Act{Nodes: viewNames(d.alive), Ops: []Op{
+		ID: d.roll.id("aside"), What: "set configuration and key of " + andList(names) + " aside", Class: ClassSwitch,
+		Do: Act{Nodes: names, Ops: []Op{
 			{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"},
 			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
 		}},
 		// The configuration comes back as the rollouts left it, not as it was before.
-		Undo: []Act{{Nodes: viewNames(d.alive), Ops: []Op{
+		Undo: []Act{{Nodes: names, Ops: []Op{
 			{Kind: OpRestore, Path: KeyPath}, {Kind: OpUnswap, Path: ConfPath, Base: Absent, Blob: d.plan.blob(d.roll.conf.Bytes())},
 		}}},
 	})
@@ -360,15 +391,7 @@ func (d *deleting) forget() {
 	})
 }
 
-// kept refuses to leave the rest without quorum; roll has only the rest by now.
-func (d *deleting) kept(force bool) error {
-	t := reckon(d.roll.conf.Config(), d.roll.members, true).Tally()
-	if force || !d.v.quorate() || t.Quorate {
-		return nil
-	}
-	return d.refuse(t.Votes, t.Expected, t.Quorum)
-}
-
+// refuse says that the rest would lose quorum, and what to do first.
 func (d *deleting) refuse(votes, expected, needed int) error {
 	leaving := append(viewNames(d.dead), viewNames(d.alive)...)
 	away := slices.DeleteFunc(d.v.without(newRollout(d.v, &Plan{}, 0).members), func(n string) bool { return slices.Contains(leaving, n) })

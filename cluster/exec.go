@@ -357,8 +357,13 @@ func (r *run) undo(ctx context.Context, last int) error {
 		ended := r.report("undo: " + step.What)
 		var failed error
 		for j, act := range step.Undo {
-			if err := u.act(ctx, step, fmt.Sprintf("%s/%d", step.ID, j), act); err != nil {
+			unseen, err := u.act(ctx, step, fmt.Sprintf("%s/%d", step.ID, j), act)
+			if err != nil {
 				failed = multierror.Append(failed, err)
+			}
+			if unseen { // what comes next relies on it
+				ended(failed)
+				return multierror.Append(errs, failed)
 			}
 		}
 		ended(failed)
@@ -385,12 +390,13 @@ type undoing struct {
 // name is what the journal calls it. A node whose journal has it already is left
 // alone, lest a later one be spoilt; what one of several nodes does for all is
 // repeated, since some of them may have been away.
-func (u *undoing) act(ctx context.Context, step Step, name string, a Act) error {
+// unseen tells that its effect was not seen in time.
+func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
 	a.Nodes = u.left(a.Nodes)
-	if len(a.Nodes) == 0 {
-		return nil
+	if len(a.Nodes) == 0 && a.Want == nil {
+		return false, nil
 	}
-	err := u.onNodes(a, func(node string) error {
+	err = u.onNodes(a, func(node string) error {
 		if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
 			return nil
 		}
@@ -403,15 +409,15 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) error 
 		return stepErr(node, "undo "+step.What, err)
 	})
 	if a.Want == nil {
-		return err
+		return false, err
 	}
 	want := *a.Want
 	want.Later = true
 	want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.failed[m.Name] })
 	if werr := u.await(ctx, want); werr != nil {
-		err = multierror.Append(err, werr)
+		return true, multierror.Append(err, werr)
 	}
-	return err
+	return false, err
 }
 
 func (u *undoing) left(names []string) []string {

@@ -14,25 +14,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clusterctl/cluster"
-	"clusterctl/quorum"
 )
 
-// world is a few machines in memory, enough to carry out a create.
+// world is a few machines in memory, with as much of corosync as plans depend
+// on: who is together, votes, reloads. See corosync_test.go.
 type world struct {
 	mu       sync.Mutex
 	machines map[string]*box
+	watch    func(trouble string) // told when a quorate cluster is not quorate, even for a moment
 }
 
 // box is a machine: its files, its services, its journal.
 type box struct {
 	name    string
-	id      uint32
+	id      uint32 // if not that of its configuration
 	files   map[string]string
 	active  map[string]bool
 	enabled map[string]bool
 	locked  *node
 	journal map[string]*entry // by operation
 	deaf    bool              // nothing reaches it
+	running string            // the configuration that corosync runs
 	fail    func(note cluster.Note, op cluster.Op) error
 }
 
@@ -47,8 +49,8 @@ type entry struct {
 
 func newWorld(names ...string) *world {
 	w := &world{machines: map[string]*box{}}
-	for i, n := range names {
-		w.machines[n] = &box{name: n, id: uint32(i + 1), files: map[string]string{}, active: map[string]bool{}, enabled: map[string]bool{}, journal: map[string]*entry{}}
+	for _, n := range names {
+		w.machines[n] = &box{name: n, files: map[string]string{}, active: map[string]bool{}, enabled: map[string]bool{}, journal: map[string]*entry{}}
 	}
 	return w
 }
@@ -199,8 +201,30 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 		}
 		switch o.Kind {
 		case cluster.OpPut, cluster.OpSwap:
+			if o.Base != "" && hashOf(b.files, o.Path) != o.Base && hashOf(b.files, o.Path) != o.Blob {
+				return errors.New(o.Path + " was changed meanwhile")
+			}
 			delete(b.files, o.Path+".new")
 			b.files[o.Path] = string(e.blobs[o.Blob])
+		case cluster.OpTest, cluster.OpIDs:
+		case cluster.OpUnstage:
+			delete(b.files, o.Path+".new")
+		case cluster.OpUnswap:
+			delete(b.files, o.Path+".new")
+			if hashOf(b.files, o.Path) == o.Base {
+				b.files[o.Path] = string(e.blobs[o.Blob])
+			}
+		case cluster.OpAside:
+			b.files[o.Path+".bak"] = b.files[o.Path]
+			delete(b.files, o.Path)
+		case cluster.OpReload:
+			n.w.reload()
+		case cluster.OpDisable:
+			delete(b.enabled, o.Unit)
+		case cluster.OpRevive:
+			if e.active[o.Unit] && !b.active[o.Unit] {
+				n.w.start(b, o.Unit)
+			}
 		case cluster.OpStage:
 			b.files[o.Path+".new"] = string(e.blobs[o.Blob])
 		case cluster.OpRestore:
@@ -212,9 +236,10 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 				}
 			}
 		case cluster.OpStart:
-			b.active[o.Unit] = true
+			n.w.start(b, o.Unit)
 		case cluster.OpStop:
 			delete(b.active, o.Unit)
+			n.w.look()
 		case cluster.OpEnable:
 			b.enabled[o.Unit] = true
 		case cluster.OpReset:
@@ -224,8 +249,12 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 					now[o.Unit] = true
 				}
 			}
+			was := b.active[o.Unit]
 			reset(b.active, e.active)
 			reset(b.enabled, e.enabled)
+			if b.active[o.Unit] && !was {
+				n.w.start(b, o.Unit)
+			}
 		}
 	}
 	after := cluster.Did
@@ -236,29 +265,14 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 	return nil
 }
 
-// Runtime: whoever runs the same configuration is together.
+// Runtime is what corosync would say.
 func (n *node) Runtime(context.Context) (*cluster.Runtime, error) {
 	leave, err := n.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if !n.box.active["corosync"] {
-		return nil, nil
-	}
-	r := &cluster.Runtime{Quorum: quorum.Status{Quorate: true}}
-	var links [2]quorum.Link
-	for _, b := range n.w.machines {
-		if b.active["corosync"] && b.files[cluster.ConfPath] == n.box.files[cluster.ConfPath] {
-			r.Quorum.Members = append(r.Quorum.Members, quorum.Member{NodeID: b.id, Votes: 1})
-			for i := range links {
-				links[i].Number = i
-				links[i].Peers = append(links[i].Peers, quorum.Peer{NodeID: b.id, State: quorum.Connected})
-			}
-		}
-	}
-	r.Links.Links = links[:]
-	return r, nil
+	return n.w.runtime(n.box), nil
 }
 
 func (n *node) End(_ context.Context, op string, phase cluster.Phase) error {
@@ -303,7 +317,7 @@ func createIn(t *testing.T) (*world, *cluster.Plan, *cluster.Executor) {
 	t.Helper()
 	w := newWorld("n1", "n2", "n3")
 	n1 := w.machines["n1"]
-	n1.files[cluster.ConfPath], n1.active["corosync"], n1.enabled["corosync"] = debianDefault, true, true
+	n1.files[cluster.ConfPath], n1.running, n1.active["corosync"], n1.enabled["corosync"] = debianDefault, debianDefault, true, true
 	facts := three()
 	carrying(debianDefault)(facts[0])
 	facts[0].Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: true}

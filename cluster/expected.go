@@ -33,10 +33,10 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 	q := part.status()
 	switch {
 	case votes < q.Total:
-		ps.add(CodeBadVotes, "", fmt.Sprintf("use %d or more", q.Total), "expected votes %d: the partition of %s has %d votes, and corosync does not expect fewer than there are",
+		ps.add(CodeQuorum, "", fmt.Sprintf("use %d or more", q.Total), "expected votes %d: the partition of %s has %d votes, and corosync does not expect fewer than there are",
 			votes, andList(names), q.Total)
 	case q.Quorate && votes > 2*q.Total-1:
-		ps.add(CodeBadVotes, "", fmt.Sprintf("use %d to %d", q.Total, 2*q.Total-1), "expected votes %d: the partition of %s has %d votes, and would lose its quorum",
+		ps.add(CodeQuorum, "", fmt.Sprintf("use %d to %d", q.Total, 2*q.Total-1), "expected votes %d: the partition of %s has %d votes, and would lose its quorum",
 			votes, andList(names), q.Total)
 	}
 	if err := ps.err(); err != nil {

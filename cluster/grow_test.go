@@ -1,0 +1,556 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+)
+
+// running is a world in which the first m of n machines are a cluster, made by
+// create, with comments of an admin's hand in its file.
+func running(t *testing.T, m, n int, edit func(*corosyncconf.File) error) *world {
+	t.Helper()
+	var names []string
+	for i := 1; i <= n; i++ {
+		names = append(names, fmt.Sprintf("n%d", i))
+	}
+	w := newWorld(names...)
+	var facts []*cluster.Facts
+	for i := 1; i <= m; i++ {
+		facts = append(facts, machine(i))
+	}
+	conf := newConf(t, planOf(t, request(names[:m]...), facts))
+	if edit != nil {
+		if err := edit(conf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := strings.Replace(string(conf.Bytes()), "nodelist {", "# The nodes of rack 7.\nnodelist {", 1)
+	for _, name := range names[:m] {
+		b := w.machines[name]
+		b.files[cluster.ConfPath], b.files[cluster.KeyPath], b.running = text, string(key), text
+		b.active["corosync"], b.enabled["corosync"] = true, true
+	}
+	w.watch = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+	return w
+}
+
+// view is what Look would find in the world; the deaf are not reached.
+func (w *world) view(t *testing.T) *cluster.View {
+	t.Helper()
+	v := &cluster.View{}
+	var config corosyncconf.Config
+	for _, f := range w.freshFacts() {
+		if f.Conf.Exists && f.Runtime != nil && f.Runtime.Quorum.Quorate {
+			v.Conf = f.Conf.File
+			config = v.Conf.Config()
+		}
+	}
+	if v.Conf == nil {
+		t.Fatal("no quorate machine")
+	}
+	for i := range config.Nodes {
+		n := cluster.ViewNode{Name: config.Nodes[i].Label(), Conf: &config.Nodes[i], Err: errors.New("no route")}
+		n.Reach = cluster.PlanNode{Name: n.Name, Addresses: []string{n.Name}}
+		for _, f := range w.freshFacts() {
+			if f.Node == n.Name {
+				n.Facts, n.Err = f, nil
+			}
+		}
+		v.Nodes = append(v.Nodes, n)
+	}
+	return v
+}
+
+// freshFacts are those of every machine that answers.
+func (w *world) freshFacts() []*cluster.Facts {
+	var all []*cluster.Facts
+	for i := 1; i <= len(w.machines); i++ {
+		b := w.machines[fmt.Sprintf("n%d", i)]
+		if b.deaf {
+			continue
+		}
+		f := machine(i)
+		if text, ok := b.files[cluster.ConfPath]; ok {
+			carrying(text)(f)
+		}
+		f.Key = cluster.FileState{Exists: b.files[cluster.KeyPath] != "", Hash: hashOf(b.files, cluster.KeyPath)}
+		f.Runtime = w.runtime(b)
+		if f.Runtime != nil {
+			f.Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: b.enabled["corosync"]}
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// executor carries plans out in the world.
+func (w *world) executor() *cluster.Executor {
+	return &cluster.Executor{
+		User: "root", Host: "admin", Grace: time.Nanosecond,
+		Connect: func(_ context.Context, n cluster.PlanNode) (cluster.Node, error) {
+			if w.machines[n.Name].deaf {
+				return nil, &cluster.NodeError{Node: n.Name, Code: cluster.CodeUnreachable, Err: errors.New("no route")}
+			}
+			return w.connect(n.Name), nil
+		},
+	}
+}
+
+// carryOut runs a plan in the world.
+func (w *world) carryOut(t *testing.T, p *cluster.Plan) error {
+	t.Helper()
+	for _, s := range p.Steps { // nothing in memory takes as long as a membership
+		for _, act := range append([]cluster.Act{s.Do}, s.Undo...) {
+			if act.Want != nil {
+				act.Want.Deadline = 100 * time.Millisecond
+			}
+		}
+	}
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	return w.executor().Run(t.Context(), p, nodes)
+}
+
+func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
+	t.Helper()
+	v := w.view(t)
+	s := cluster.AddSpec{}
+	s.Nodes, _ = cluster.ParseNodes(names)
+	var facts []*cluster.Facts
+	for _, n := range s.Nodes {
+		i := slices.IndexFunc(w.freshFacts(), func(f *cluster.Facts) bool { return f.Node == n.Name })
+		facts = append(facts, w.freshFacts()[i])
+	}
+	s.Links, _ = cluster.ParseLinks([]string{"10.0.0.0/24", "10.0.1.0/24"})
+	p, err := cluster.PlanAdd(s, v, facts, key)
+	if err == nil {
+		for _, n := range s.Nodes {
+			p.Nodes = append(p.Nodes, cluster.PlanNode{Name: n.Name, Addresses: []string{n.Name}})
+		}
+	}
+	return p, err
+}
+
+// settledOn checks that exactly these machines are one quorate cluster with one
+// file, whose version is what runs, and returns the file.
+func (w *world) settledOn(t *testing.T, names ...string) corosyncconf.Config {
+	t.Helper()
+	first := w.machines[names[0]]
+	for _, name := range names {
+		b := w.machines[name]
+		if b.files[cluster.ConfPath] != first.files[cluster.ConfPath] || b.running != b.files[cluster.ConfPath] {
+			t.Errorf("%s has or runs another file than %s", name, names[0])
+		}
+		if r := w.runtime(b); r == nil || !r.Quorum.Quorate || len(r.Quorum.Members) != len(names) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	conf := parsed(first.files[cluster.ConfPath])
+	var listed []string
+	for _, n := range conf.Nodes {
+		listed = append(listed, n.Name)
+		if n.Votes != 1 {
+			t.Errorf("%s has %d votes", n.Name, n.Votes)
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(names)
+	if diff := cmp.Diff(names, listed); diff != "" {
+		t.Errorf("nodelist (-want +got):\n%s", diff)
+	}
+	if conf.Quorum.TwoNode != (len(names) == 2) {
+		t.Errorf("two_node is %v with %d nodes", conf.Quorum.TwoNode, len(names))
+	}
+	if !strings.Contains(first.files[cluster.ConfPath], "# The nodes of rack 7.\nnodelist {") {
+		t.Error("the admin's comment is gone or has moved")
+	}
+	return conf
+}
+
+func nodeNames(from, to int) []string {
+	var names []string
+	for i := from; i <= to; i++ {
+		names = append(names, fmt.Sprintf("n%d", i))
+	}
+	return names
+}
+
+// From any size to any other, up to seven, no member is without quorum at any
+// instant, and two_node is right in the end.
+func TestGrowingNeverCostsQuorum(t *testing.T) {
+	for m := 1; m <= 6; m++ {
+		for n := m + 1; n <= 7; n++ {
+			t.Run(fmt.Sprintf("%d to %d", m, n), func(t *testing.T) {
+				w := running(t, m, n, nil)
+				p, err := w.planAdd(t, nodeNames(m+1, n)...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := w.carryOut(t, p); err != nil {
+					t.Fatal(err)
+				}
+				w.settledOn(t, nodeNames(1, n)...)
+				if open := w.open(); len(open) > 0 {
+					t.Errorf("still open on %v", open)
+				}
+			})
+		}
+	}
+}
+
+func TestShrinkingNeverCostsQuorum(t *testing.T) {
+	for m := 2; m <= 7; m++ {
+		for n := 1; n < m; n++ {
+			t.Run(fmt.Sprintf("%d to %d", m, n), func(t *testing.T) {
+				w := running(t, m, m, nil)
+				p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: nodeNames(n+1, m)}, w.view(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := w.carryOut(t, p); err != nil {
+					t.Fatal(err)
+				}
+				w.settledOn(t, nodeNames(1, n)...)
+				for _, name := range nodeNames(n+1, m) {
+					b := w.machines[name]
+					if b.files[cluster.ConfPath] != "" || b.files[cluster.KeyPath] != "" || b.active["corosync"] || b.enabled["corosync"] {
+						t.Errorf("%s could come back: %v %v", name, b.files, b.active)
+					}
+					if b.files[cluster.KeyPath+".bak"] != string(key) {
+						t.Errorf("%s: the key was not kept aside", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestDeadNodesAreTakenOffWithoutThem(t *testing.T) {
+	for _, dead := range [][]string{{"n5"}, {"n4", "n5"}} {
+		w := running(t, 5, 5, nil)
+		w.watch = nil
+		for _, name := range dead {
+			w.machines[name].deaf = true
+			delete(w.machines[name].active, "corosync")
+		}
+		w.watch = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+		if _, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: dead}, w.view(t)); !cluster.ProblemsOf(err).Has(cluster.Refused) {
+			t.Errorf("without --offline: %v", err)
+		}
+		p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: dead, Offline: true}, w.view(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.carryOut(t, p); err != nil {
+			t.Fatal(err)
+		}
+		w.settledOn(t, nodeNames(1, 5-len(dead))...)
+	}
+}
+
+func TestDeleteRefuses(t *testing.T) {
+	down := func(names ...string) func(*world) {
+		return func(w *world) {
+			w.watch = nil
+			for _, n := range names {
+				w.machines[n].deaf = true
+				delete(w.machines[n].active, "corosync")
+			}
+		}
+	}
+	tests := []struct {
+		name string
+		edit func(*world)
+		spec cluster.DeleteSpec
+		code cluster.Code
+		want string
+	}{
+		{"a node that is not in the cluster", nil, cluster.DeleteSpec{Nodes: []string{"n9"}}, cluster.CodeNoSuchNode, "n9: no such node; the cluster has n1, n2 and n3"},
+		{"the last node", nil, cluster.DeleteSpec{Nodes: []string{"n1", "n2", "n3"}}, cluster.CodeLast,
+			"a cluster cannot lose its last node; to end the whole cluster: clusterctl stop --all, then remove /etc/corosync/corosync.conf on each node"},
+		{"what costs quorum", down("n3"), cluster.DeleteSpec{Nodes: []string{"n2"}}, cluster.CodeQuorum,
+			"without n2 the rest would lose quorum: 1 vote of 2 left, 2 needed; bring n3 back first, or, if dead: clusterctl delnode --offline n3; with --force the rest stops working until it has quorum again"},
+		{"--offline for a node that answers", nil, cluster.DeleteSpec{Nodes: []string{"n2"}, Offline: true}, cluster.CodeOnline,
+			"n2: it answers: it can be stopped and locked out properly; leave out --offline"},
+		{"one node twice", nil, cluster.DeleteSpec{Nodes: []string{"n2", "2"}}, cluster.CodeDuplicate, "2: given twice; name each node once"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			if tt.edit != nil {
+				tt.edit(w)
+			}
+			_, err := cluster.PlanDelete(tt.spec, w.view(t))
+			for _, p := range cluster.ProblemsOf(err) {
+				if p.Code == tt.code && p.String() == tt.want {
+					return
+				}
+			}
+			t.Errorf("no problem %s:\n  %s\namong:\n%v", tt.code, tt.want, err)
+		})
+	}
+}
+
+// A member that SSH does not reach would reload its old file; a cluster with
+// files that differ, or that is split, is not touched either.
+func TestAClusterThatIsNotSettledIsNotChanged(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*world)
+		code cluster.Code
+	}{
+		{"a member cannot be reached", func(w *world) { w.machines["n3"].deaf = true }, cluster.CodeFailed},
+		{"a file differs", func(w *world) { w.machines["n3"].files[cluster.ConfPath] += "# mine\n" }, cluster.CodeConfigDrift},
+		{"a file is ahead of what runs", func(w *world) {
+			for _, b := range w.machines {
+				if b.active["corosync"] {
+					b.files[cluster.ConfPath] = strings.Replace(b.files[cluster.ConfPath], "config_version: 1", "config_version: 2", 1)
+				}
+			}
+		}, cluster.CodeConfigPending},
+		{"there is a quorum device", func(w *world) {
+			for _, b := range w.machines {
+				b.files[cluster.ConfPath] = strings.Replace(b.files[cluster.ConfPath], "quorum {", "quorum {\n    device {\n        model: net\n        votes: 1\n    }", 1)
+				b.running = b.files[cluster.ConfPath]
+			}
+		}, cluster.CodeDevice},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := running(t, 3, 4, nil)
+			tt.edit(w)
+			_, addErr := w.planAdd(t, "n4")
+			_, delErr := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n2"}}, w.view(t))
+			for what, err := range map[string]error{"add": addErr, "delnode": delErr} {
+				if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == tt.code }) {
+					t.Errorf("%s: no problem %s among:\n%v", what, tt.code, err)
+				}
+			}
+		})
+	}
+}
+
+// Whatever single operation fails on whatever node, the old nodes have their
+// old content under a higher version, which runs; the new ones are as before;
+// and quorum was there all the time.
+func TestAFailedChangeIsTakenBackWithoutCostingQuorum(t *testing.T) {
+	changes := []struct {
+		name string
+		make func(t *testing.T) (*world, *cluster.Plan)
+	}{
+		{"add 1 to 2", func(t *testing.T) (*world, *cluster.Plan) {
+			w := running(t, 1, 2, nil)
+			p, err := w.planAdd(t, "n2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w, p
+		}},
+		{"add 2 to 5", func(t *testing.T) (*world, *cluster.Plan) {
+			w := running(t, 2, 5, nil)
+			p, err := w.planAdd(t, "n3", "n4", "n5")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w, p
+		}},
+		{"delnode 5 to 2", func(t *testing.T) (*world, *cluster.Plan) {
+			w := running(t, 5, 5, nil)
+			p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3", "n4", "n5"}}, w.view(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w, p
+		}},
+	}
+	for _, c := range changes {
+		_, plan := c.make(t)
+		for _, step := range plan.Steps {
+			for _, victim := range step.Do.Nodes {
+				for i, op := range step.Do.Ops {
+					t.Run(fmt.Sprintf("%s: %s of %s on %s", c.name, op.Kind, step.ID, victim), func(t *testing.T) {
+						w, p := c.make(t)
+						before := w.state()
+						content := map[string]string{}
+						for name, b := range w.machines {
+							content[name] = b.files[cluster.ConfPath]
+						}
+						failed := false
+						w.machines[victim].fail = func(n cluster.Note, o cluster.Op) error {
+							if n == (cluster.Note{Phase: cluster.Doing, Step: step.ID}) && o == step.Do.Ops[i] {
+								failed = true
+								return errors.New("it broke")
+							}
+							return nil
+						}
+						err := w.carryOut(t, p)
+						if !failed && err == nil {
+							return // one of several nodes was enough, and it was another
+						}
+						if _, ok := errors.AsType[*cluster.UndoneError](err); !ok {
+							t.Fatalf("error is %T: %v", err, err)
+						}
+						w.sameButVersion(t, before, content)
+					})
+				}
+			}
+		}
+	}
+}
+
+// sameButVersion checks that every machine has what it had, save that the
+// members' files have one higher version, which runs.
+func (w *world) sameButVersion(t *testing.T, before, content map[string]string) {
+	t.Helper()
+	first := ""
+	for name, b := range w.machines {
+		now := b.files[cluster.ConfPath]
+		if b.active["corosync"] {
+			if b.running != now {
+				t.Errorf("%s does not run the file it has", name)
+			}
+			if first == "" {
+				first = now
+			}
+			if now != first {
+				t.Errorf("%s has another file than the others", name)
+			}
+			if parsed(now).Totem.ConfigVersion < parsed(content[name]).Totem.ConfigVersion {
+				t.Errorf("%s: config_version went back", name)
+			}
+		}
+		f, _ := corosyncconf.Parse("", []byte(now))
+		if old := parsed(content[name]).Totem.ConfigVersion; old > 0 {
+			if err := f.SetConfigVersion(old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.files[cluster.ConfPath] = string(f.Bytes())
+		if now == "" {
+			delete(b.files, cluster.ConfPath)
+		}
+		delete(b.files, cluster.ConfPath+".bak") // the file from before, once one was replaced
+	}
+	if diff := cmp.Diff(before, w.state()); diff != "" {
+		t.Errorf("not as before (-before +after):\n%s", diff)
+	}
+	if open := w.open(); len(open) > 0 {
+		t.Errorf("still open on %v", open)
+	}
+}
+
+// A member lost in the middle leaves the operation open; the others are at one,
+// and when it is back, undo brings it there too.
+func TestAMemberLostMidwayIsBroughtBackByUndo(t *testing.T) {
+	w := running(t, 3, 5, nil)
+	_, plan := w, func() *cluster.Plan { p, _ := w.planAdd(t, "n4", "n5"); return p }()
+	for _, step := range plan.Steps {
+		for _, victim := range step.Do.Nodes {
+			t.Run(fmt.Sprintf("%s lost in %s", victim, step.ID), func(t *testing.T) {
+				w := running(t, 3, 5, nil)
+				before := w.state()
+				content := map[string]string{}
+				for name, b := range w.machines {
+					content[name] = b.files[cluster.ConfPath]
+				}
+				p, err := w.planAdd(t, "n4", "n5")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.watch = func(trouble string) {
+					if !strings.HasPrefix(trouble, victim+" ") { // a new node by itself has no vote yet
+						t.Errorf("quorum: %s", trouble)
+					}
+				}
+				cut(w, victim, step.ID)
+				err = w.carryOut(t, p)
+				if err == nil && step.Do.One {
+					return // another node did it
+				}
+				if _, ok := errors.AsType[*cluster.UnfinishedOpError](err); !ok {
+					t.Fatalf("error is %T: %v", err, err)
+				}
+				w.machines[victim].deaf, w.machines[victim].fail = false, nil
+				ops := cluster.Operations(w.facts())
+				if len(ops) != 1 {
+					t.Fatalf("%d operations are open", len(ops))
+				}
+				nodes := w.nodes()
+				defer cluster.CloseAll(nodes)
+				if err := w.executor().Undo(t.Context(), ops[0], nodes); err != nil {
+					t.Fatal(err)
+				}
+				w.sameButVersion(t, before, content)
+			})
+		}
+	}
+}
+
+func TestAddTakesIDsThatWereNeverUsed(t *testing.T) {
+	w := running(t, 3, 4, nil)
+	v := w.view(t)
+	v.Nodes[1].Facts.IDs = cluster.UsedIDs{Cluster: "prod", Highest: 9}
+	v.Nodes[2].Facts.IDs = cluster.UsedIDs{Cluster: "another", Highest: 99}
+	s := cluster.AddSpec{}
+	s.Nodes, _ = cluster.ParseNodes([]string{"n4,link0=10.0.0.4,link1=10.0.1.4"})
+	p, err := cluster.PlanAdd(s, v, []*cluster.Facts{machine(4)}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(p.Diff, "nodeid: 10\n") {
+		t.Errorf("the new node's id is not 10:\n%s", p.Diff)
+	}
+}
+
+func TestAddFindsLinksInTheMembersNetworks(t *testing.T) {
+	w := running(t, 3, 4, nil)
+	s := cluster.AddSpec{}
+	s.Nodes, _ = cluster.ParseNodes([]string{"n4"})
+	p, err := cluster.PlanAdd(s, w.view(t), []*cluster.Facts{machine(4)}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(p.Diff, "ring0_addr: 10.0.0.4\n") || !strings.Contains(p.Diff, "ring1_addr: 10.0.1.4\n") {
+		t.Errorf("addresses:\n%s", p.Diff)
+	}
+}
+
+func TestLastManStandingKeepsVotesEqual(t *testing.T) {
+	lms := func(f *corosyncconf.File) error { return f.Root().Section("quorum").Set("last_man_standing", "1") }
+	w := running(t, 4, 8, lms)
+	p, err := w.planAdd(t, nodeNames(5, 8)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, blob := range p.Blobs {
+		for _, n := range parsed(string(blob)).Nodes {
+			if n.Votes != 1 {
+				t.Errorf("content %.8s gives %s %d votes", name, n.Name, n.Votes)
+			}
+		}
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, nodeNames(1, 8)...)
+}
+
+func TestAddToAClusterThatCannotCarryAnotherVoteIsRefused(t *testing.T) {
+	w := running(t, 3, 4, nil)
+	w.machines["n3"].deaf = true
+	delete(w.machines["n3"].active, "corosync")
+	_, err := w.planAdd(t, "n4")
+	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeQuorum || !strings.Contains(ps[0].Remedy, "delnode --offline n3") {
+		t.Errorf("error: %v", err)
+	}
+}
