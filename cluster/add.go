@@ -221,7 +221,7 @@ func voters(conf corosyncconf.Config) int {
 // reads its file at once, and hears of the others' votes a moment later.
 func (a *adding) room(nodes []corosyncconf.Node) (int, error) {
 	conf := a.roll.conf.Config()
-	left, n := reckon(conf, a.roll.members, true).Room(), 0
+	left, n := reckon(conf, a.roll.members).Room(), 0
 	for n < len(nodes) && left >= nodes[n].Votes {
 		left -= nodes[n].Votes
 		n++

@@ -29,10 +29,10 @@ type Connector struct {
 
 // dialer is what dials a node.
 func (c *Connector) dialer(n PlanNode) *ssh.Dialer {
-	if c.Through != nil && n.Name != c.Direct {
-		return c.Through
+	if c.Through == nil || slices.Contains(n.Addresses, c.Direct) || c.isLocal(n) {
+		return c.Dialer
 	}
-	return c.Dialer
+	return c.Through
 }
 
 // Endpoint is how a dial of a node's first address is made.
@@ -238,7 +238,7 @@ func (l *looker) ask(ctx context.Context, targets []PlanNode) {
 	for i, t := range targets {
 		wg.Go(func() {
 			v := ViewNode{Name: t.Name, Reach: t, Local: l.isLocal(t)}
-			conns[i], v.Err = l.Connector.Node(ctx, t)
+			conns[i], v.Err = l.Node(ctx, t)
 			if v.Err == nil {
 				if v.Facts, v.Err = conns[i].Facts(ctx, nil); v.Err != nil {
 					v.Err = &NodeError{Node: t.Name, Code: CodeFacts, Err: v.Err, Remedy: "check the login shell and the disk of that node"}

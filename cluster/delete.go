@@ -159,7 +159,7 @@ func (d *deleting) all(force bool) error {
 	}
 	rest := slices.Clone(d.roll.members)
 	rest = slices.DeleteFunc(rest, func(m Member) bool { return has1(d.alive, m.Name) })
-	if t := reckon(d.settled(), rest, true).Tally(); !force && d.v.quorate() && !t.Quorate {
+	if t := reckon(d.settled(), rest).Tally(); !force && d.v.quorate() && !t.Quorate {
 		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
 	groups := [][]*ViewNode{d.alive}
@@ -227,7 +227,7 @@ func (d *deleting) takeVotes(nodes []*ViewNode, force bool) error {
 	}
 	for len(rest) > 0 {
 		conf := d.roll.conf.Config()
-		t := reckon(conf, d.roll.members, true).Tally()
+		t := reckon(conf, d.roll.members).Tally()
 		n, left := 0, t.Votes-quorumOf(t.Expected)
 		for n < len(rest) && left >= rest[n].Conf.Votes {
 			left -= rest[n].Conf.Votes

@@ -16,7 +16,7 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 	var ps Problems
 	conf := v.Conf.Config()
 	parts := partitions(v)
-	part := choosePartition(&ps, v, parts)
+	part := choosePartition(&ps, parts)
 	if part == nil {
 		return nil, ps
 	}
@@ -69,7 +69,7 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 
 // choosePartition returns the only partition, or that of the node which was
 // asked for.
-func choosePartition(ps *Problems, v *View, parts []*partition) *partition {
+func choosePartition(ps *Problems, parts []*partition) *partition {
 	switch len(parts) {
 	case 0:
 		ps.add(CodeNoRunning, "", "clusterctl start", "corosync runs on no node that answers")

@@ -64,9 +64,9 @@ func (n *hostNode) run(ctx context.Context, c ssh.Command) ([]byte, error) {
 	if err != nil {
 		if lost, ok := errors.AsType[*ssh.LostError](err); ok {
 			if lost.Sent {
-				return nil, fmt.Errorf("%w (%v)", ErrOutcomeUnknown, err)
+				return nil, fmt.Errorf("%w (%w)", ErrOutcomeUnknown, err)
 			}
-			return nil, fmt.Errorf("%w (%v)", ErrGone, err)
+			return nil, fmt.Errorf("%w (%w)", ErrGone, err)
 		}
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	p, v := r.plan, r.view
 	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), r.conf.Bytes())
 	p.Quorum.Before, _ = v.voting(v.Conf.Config())
-	p.Quorum.After = point(reckon(r.conf.Config(), r.members, true).Tally())
+	p.Quorum.After = point(reckon(r.conf.Config(), r.members).Tally())
 	p.Quorum.Lowest = p.Quorum.Before
 	if p.Quorum.After.Votes < p.Quorum.Before.Votes {
 		p.Quorum.Lowest = p.Quorum.After
@@ -186,7 +186,7 @@ func (r *rollout) leave(goes func(name string) bool) {
 func (r *rollout) want(conf *corosyncconf.File) *Want {
 	return &Want{
 		Members: slices.Clone(r.members), Links: r.links, Version: conf.ConfigVersion(),
-		Quorate:  r.quorate && reckon(conf.Config(), r.members, true).Tally().Quorate,
+		Quorate:  r.quorate && reckon(conf.Config(), r.members).Tally().Quorate,
 		Deadline: formTime(len(r.members)),
 	}
 }

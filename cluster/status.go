@@ -193,10 +193,11 @@ func rules(conf corosyncconf.Config) quorum.Votes {
 	return v
 }
 
-// reckon is the voting situation of members right after conf takes effect.
-func reckon(conf corosyncconf.Config, members []Member, quorate bool) quorum.Votes {
+// reckon is the voting situation of members that are quorate right after conf
+// takes effect.
+func reckon(conf corosyncconf.Config, members []Member) quorum.Votes {
 	v := rules(conf)
-	v.Expected, v.Quorate = conf.ExpectedVotes(), quorate
+	v.Expected, v.Quorate = conf.ExpectedVotes(), true
 	for i, n := range v.Nodes {
 		v.Nodes[i].Present = slices.ContainsFunc(members, func(m Member) bool { return m.ID == n.ID })
 	}

@@ -38,7 +38,7 @@ func newClient(d *Dialer, conn *gossh.Client) *Client {
 	c := &Client{ssh: conn, dialer: d, sessions: make(chan struct{}, maxSessions), gone: make(chan struct{})}
 	go func() {
 		err := conn.Wait()
-		if err == nil || err == io.EOF {
+		if err == nil || errors.Is(err, io.EOF) {
 			err = errors.New("closed by the other side")
 		}
 		c.giveUp(err)

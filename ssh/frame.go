@@ -70,7 +70,7 @@ type answer struct {
 func readAnswer(r *bufio.Reader, begun func()) (answer, error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
-		if len(line) > 0 && err == io.EOF {
+		if len(line) > 0 && errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return answer{}, err
@@ -99,7 +99,7 @@ func readAnswer(r *bufio.Reader, begun func()) (answer, error) {
 // readBytes reads n bytes, and does not believe in n before they have come.
 func readBytes(r io.Reader, n int64) ([]byte, error) {
 	var b bytes.Buffer
-	if _, err := io.CopyN(&b, r, n); err == io.EOF {
+	if _, err := io.CopyN(&b, r, n); errors.Is(err, io.EOF) {
 		return nil, io.ErrUnexpectedEOF
 	} else if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package ssh_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func TestAnswersAreReadByTheirLengths(t *testing.T) {
 		{Stderr: []byte("err"), Status: 255},
 		{},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != io.EOF {
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || !errors.Is(err, io.EOF) {
 		t.Errorf("error %v, results (-want +got):\n%s", err, diff)
 	}
 }

@@ -55,7 +55,7 @@ func (l *local) start() (*process, error) {
 		return nil, err
 	}
 	p.wait = sync.OnceValue(func() int {
-		cmd.Wait()
+		_ = cmd.Wait()
 		return cmd.ProcessState.ExitCode()
 	})
 	p.close = func() {

@@ -94,7 +94,7 @@ func startShell(ctx context.Context, host string, p *process, t timing, sudo boo
 		if err == nil {
 			err = skipTo(r, marker)
 		}
-		if err != nil && err != errGreeting {
+		if err != nil && !errors.Is(err, errGreeting) {
 			err = startError(p, sudo)
 		}
 		return none{}, err
@@ -120,7 +120,7 @@ const maxGreeting = 1 << 20
 func skipTo(r *bufio.Reader, marker string) error {
 	for n := 0; n < maxGreeting; {
 		line, err := r.ReadSlice('\n')
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 		if string(line) == marker+"\n" {
@@ -272,7 +272,7 @@ func (s *Shell) beat() {
 		}
 		s.write.Lock()
 		if !s.busy.Load() {
-			io.WriteString(s.p.stdin, heartbeat) // an error shows in read
+			_, _ = io.WriteString(s.p.stdin, heartbeat) // an error shows in read
 		}
 		s.write.Unlock()
 	}

@@ -111,6 +111,9 @@ func (a *app) join(ctx context.Context, host string, o *addOptions) error {
 	if a.host != "" || a.cluster != "" {
 		return usageText("join names the cluster by HOST: leave out --host and --cluster")
 	}
+	if a.ssh.Login != "" && !strings.Contains(host, "@") {
+		host = a.ssh.Login + "@" + host // -l does not count for a jump host, which HOST is as well
+	}
 	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("find this machine's name: %w", err)

@@ -1,0 +1,344 @@
+//go:build linux && node
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"clusterctl/corosyncconf"
+	"clusterctl/internal/cli"
+	"clusterctl/internal/lab"
+)
+
+// watcher looks at a node's quorum ten times a second and at its journal.
+type watcher struct {
+	s      *site
+	node   string
+	cursor string
+	polls  bytes.Buffer
+	stop   func()
+}
+
+// watch begins to watch nodes that are members now.
+func (s *site) watch(nodes ...string) []*watcher {
+	s.t.Helper()
+	var all []*watcher
+	for _, node := range nodes {
+		w := &watcher{s: s, node: node}
+		w.cursor = strings.TrimPrefix(strings.TrimSpace(s.on(node, "journalctl -q -u corosync -n 0 --show-cursor")), "-- cursor: ")
+		ctx, cancel := context.WithCancel(s.t.Context())
+		cmd := s.Node(node).Command(ctx, "bash", "-c", `while :; do corosync-quorumtool -s 2>/dev/null | grep Quorate:; sleep 0.1; done`)
+		cmd.Stdout = &w.polls
+		if err := cmd.Start(); err != nil {
+			s.t.Fatal(err)
+		}
+		w.stop = sync.OnceFunc(func() {
+			cancel()
+			_ = cmd.Wait() // it was killed
+		})
+		s.t.Cleanup(w.stop)
+		all = append(all, w)
+	}
+	return all
+}
+
+// unbroken checks that no poll saw the node without quorum, and that its journal
+// never says so either.
+func (w *watcher) unbroken(t *testing.T) {
+	t.Helper()
+	w.stop()
+	if no := strings.Count(w.polls.String(), "No"); no > 0 {
+		t.Errorf("%s: %d polls say Quorate: No", w.node, no)
+	}
+	if yes := strings.Count(w.polls.String(), "Yes"); yes == 0 {
+		t.Errorf("%s: no poll says Quorate: Yes", w.node)
+	}
+	journal := w.s.on(w.node, "journalctl -q -u corosync -o short-precise --after-cursor='"+w.cursor+"'")
+	if strings.Contains(journal, "non-primary component") {
+		t.Errorf("%s lost quorum:\n%s", w.node, journal)
+	}
+}
+
+// together checks that exactly these nodes are one cluster, by status and by
+// each node's own tools: one file, one version, all connected, two_node right.
+func (s *site) together(t *testing.T, names ...string) {
+	t.Helper()
+	s = &site{s.Lab, t, s.home}
+	r := s.must(cli.ExitOK, "-H", names[0], "status", "-o", "json")
+	st := s.status("-H", names[0])
+	if len(st.Nodes) != len(names) || len(st.Partitions) != 1 || len(st.Partitions[0]) != len(names) || st.Quorum.TotalVotes != len(names) || st.Quorum.ExpectedVotes != len(names) {
+		t.Errorf("status: %v", r)
+	}
+	hashes := map[string]bool{}
+	versions := map[uint64]bool{}
+	for _, n := range st.Nodes {
+		if !slices.Contains(names, n.Name) {
+			t.Errorf("%s is still there", n.Name)
+			continue
+		}
+		hashes[n.ConfigSHA256], versions[n.ConfigVersionRunning] = true, true
+		s.agrees(n, st)
+	}
+	if len(hashes) != 1 || len(versions) != 1 {
+		t.Errorf("files %v, versions %v", hashes, versions)
+	}
+	f, err := corosyncconf.Parse("", []byte(s.on(names[0], "cat /etc/corosync/corosync.conf")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if two := f.Config().Quorum.TwoNode; two != (len(names) == 2) {
+		t.Errorf("two_node is %v with %d nodes", two, len(names))
+	}
+}
+
+// The life of a cluster, with a file that an admin's hand has been in: after
+// each step every node agrees, and no member was without quorum at any time.
+func TestNodeGrowAndShrink(t *testing.T) {
+	for _, suite := range []string{"bookworm", "trixie"} {
+		t.Run(suite, func(t *testing.T) {
+			s := newSite(t, lab.Options{Nodes: 5, Links: 2, Suite: suite})
+			args := []string{"create", "prod", "n1", "n2", "n3"}
+			for link := range s.Links() {
+				args = append(args, "--link", s.Net(link).String())
+			}
+			s.must(cli.ExitOK, args...)
+			comments := s.byHand("n1", "n2", "n3")
+
+			members := []string{"n1", "n2", "n3"}
+			for _, step := range []struct {
+				args []string
+				rest []string
+			}{
+				{[]string{"add", "n4", "n5"}, []string{"n1", "n2", "n3", "n4", "n5"}},
+				{[]string{"delnode", "n2", "n3"}, []string{"n1", "n4", "n5"}},
+				{[]string{"delnode", "5"}, []string{"n1", "n4"}},
+				{[]string{"add", "n5"}, []string{"n1", "n4", "n5"}},
+				{[]string{"rm", "n5", "n4"}, []string{"n1"}},
+				{[]string{"add", "n2"}, []string{"n1", "n2"}},
+				{[]string{"add", "n3", "n4", "n5"}, []string{"n1", "n2", "n3", "n4", "n5"}},
+				{[]string{"delnode", "n2", "n4", "n5"}, []string{"n1", "n3"}},
+			} {
+				t.Run(strings.Join(step.args, " "), func(t *testing.T) {
+					s := &site{s.Lab, t, s.home}
+					watchers := s.watch(members...)
+					s.must(cli.ExitOK, append([]string{"-H", "n1"}, step.args...)...)
+					for _, w := range watchers {
+						w.unbroken(t)
+					}
+					s.together(t, step.rest...)
+					for _, n := range members {
+						if slices.Contains(step.rest, n) {
+							continue
+						}
+						if left := s.on(n, "ls /etc/corosync; systemctl is-active corosync; systemctl is-enabled corosync; true"); strings.Contains(left, "corosync.conf\n") || !strings.Contains(left, "inactive") || !strings.Contains(left, "disabled") {
+							t.Errorf("%s could come back: %s", n, left)
+						}
+					}
+					conf := s.on("n1", "cat /etc/corosync/corosync.conf")
+					for _, c := range comments {
+						if !strings.Contains(conf, c) {
+							t.Errorf("%q is gone from the file:\n%s", c, conf)
+						}
+					}
+				})
+				members = step.rest
+			}
+			t.Run("expected", func(t *testing.T) {
+				s := &site{s.Lab, t, s.home}
+				s.must(cli.ExitUsage, "-H", "n1", "expected", "3")           // nobody to ask
+				s.must(cli.ExitFailed, "-H", "n1", "expected", "1", "--yes") // fewer than there are
+				s.must(cli.ExitFailed, "-H", "n1", "expected", "4", "--yes") // quorum would be lost
+				s.must(cli.ExitOK, "-H", "n1", "expected", "3", "--yes")
+				if st := s.status("-H", "n1"); st.Quorum.ExpectedVotes != 3 {
+					t.Errorf("quorum: %+v", st.Quorum)
+				}
+				s.must(cli.ExitOK, "-H", "n1", "expected", "2", "--yes")
+			})
+			t.Run("a removed node is not mistaken for a member", func(t *testing.T) {
+				s := &site{s.Lab, t, s.home}
+				s.must(cli.ExitFailed, "-H", "n5", "status") // it is in no cluster
+				s.must(cli.ExitOK, "-H", "n1", "add", "n5", "--if-missing")
+				before := s.on("n1", "sha256sum /etc/corosync/corosync.conf")
+				s.must(cli.ExitOK, "-H", "n1", "add", "n5", "--if-missing")
+				if after := s.on("n1", "sha256sum /etc/corosync/corosync.conf"); after != before {
+					t.Error("--if-missing changed the file")
+				}
+				s.must(cli.ExitFailed, "-H", "n1", "add", "n5")
+			})
+		})
+	}
+}
+
+// byHand edits corosync.conf on all nodes as an admin would: comments, tabs, odd
+// blank lines. It returns what has to survive.
+func (s *site) byHand(nodes ...string) []string {
+	s.t.Helper()
+	for _, n := range nodes {
+		s.on(n, `sed -i -e 's/^    config_version: .*/    config_version: 7/' -e 's/^nodelist {/# Rack 7, ask Eve before touching.\n\n\nnodelist {/' \
+  -e 's/^    transport: knet/\ttransport:\tknet\n    # longer because of the stretched cluster/' /etc/corosync/corosync.conf
+printf '\n# the end\n\n' >>/etc/corosync/corosync.conf`)
+	}
+	s.on(nodes[0], "corosync-cfgtool -R")
+	s.await("the edited file runs", func() bool { return s.ctl("-H", nodes[0], "status").code == cli.ExitOK })
+	return []string{"# Rack 7, ask Eve before touching.\n\n\nnodelist {", "\ttransport:\tknet\n    # longer because of the stretched cluster\n", "\n# the end\n\n"}
+}
+
+// An add that fails leaves the old nodes with their old bytes under a higher
+// version and quorate, and the new node as it was.
+func TestNodeFailedAddLeavesTheClusterAsItWas(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 4, Links: 2})
+	old := []string{"n1", "n2", "n3"}
+	s.must(cli.ExitOK, "create", "prod", "n1", "n2", "n3", "--link", s.Net(0).String(), "--link", s.Net(1).String())
+	n4 := s.Node("n4")
+	dropIn := func(text string) {
+		s.on("n4", "mkdir -p /run/systemd/system/corosync.service.d && printf '%s\\n' '"+text+"' >/run/systemd/system/corosync.service.d/test.conf && systemctl daemon-reload")
+	}
+	const slow = "[Service]\nExecStop=/bin/sleep 2"
+	tests := []struct {
+		name     string
+		dropIn   string
+		do, mend func() error
+		code     int
+	}{
+		{"corosync refuses to start", "[Service]\nExecStartPre=/bin/grep -q debian /etc/corosync/corosync.conf\nExecStop=/bin/sleep 1",
+			func() error { return nil }, func() error { return nil }, cli.ExitFailed},
+		{"its cluster networks go", slow, func() error { return errors.Join(n4.Cut(t.Context(), 0), n4.Cut(t.Context(), 1)) },
+			func() error { return errors.Join(n4.Heal(t.Context(), 0), n4.Heal(t.Context(), 1)) }, cli.ExitFailed},
+		{"its disk is full", slow, n4.FillDisk, n4.FreeDisk, cli.ExitFailed},
+		{"it is cut off altogether", slow, func() error { return n4.CutAll(t.Context()) }, func() error { return n4.HealAll(t.Context()) }, cli.ExitPartial},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &site{s.Lab, t, s.home}
+			dropIn(slow)
+			fresh := s.state()["n4"]
+			before := s.on("n1", "cat /etc/corosync/corosync.conf")
+			dropIn(tt.dropIn)
+			watchers := s.watch(old...)
+			cmd := s.command(t.Context(), "-H", "n1", "add", "n4")
+			var errs bytes.Buffer
+			cmd.Stderr = &errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s.await("the first step on n4", func() bool {
+				out, _ := n4.Run(t.Context(), "cat /var/lib/clusterctl/op/*/log 2>/dev/null")
+				return strings.Contains(out, "do quiet")
+			})
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // its exit code comes next
+			if code := cmd.ProcessState.ExitCode(); code != tt.code {
+				t.Errorf("exit code %d, want %d:\n%s", code, tt.code, errs.String())
+			}
+			if err := tt.mend(); err != nil {
+				t.Fatal(err)
+			}
+			if tt.code == cli.ExitPartial {
+				s.await("n4 answers", func() bool { return s.ctl("-H", "n4", "op", "list").code == cli.ExitOK })
+				s.elsewhere().must(cli.ExitOK, "-H", "n1", "op", "undo", "--yes")
+			}
+			for _, w := range watchers {
+				w.unbroken(t)
+			}
+			s.together(t, old...)
+			after := s.on("n1", "cat /etc/corosync/corosync.conf")
+			if a, b := versionOf(t, before), versionOf(t, after); b < a || strings.ReplaceAll(after, fmt.Sprintf("config_version: %d", b), fmt.Sprintf("config_version: %d", a)) != before {
+				t.Errorf("the old nodes' file is not as before under a higher version:\n%s", corosyncconf.UnifiedDiff("before", "after", []byte(before), []byte(after)))
+			}
+			if now := s.state()["n4"]; now != fresh {
+				t.Errorf("n4 is not as before:\n%s\nwas:\n%s", now, fresh)
+			}
+		})
+	}
+}
+
+func versionOf(t *testing.T, text string) uint64 {
+	t.Helper()
+	f, err := corosyncconf.Parse("", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.ConfigVersion()
+}
+
+// rounds is how often a random fault is tried: CLUSTERCTL_ROUNDS, or a few.
+func rounds(t *testing.T, few int) int {
+	t.Helper()
+	text := os.Getenv("CLUSTERCTL_ROUNDS")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// While two nodes join or leave, another member loses its power at a random
+// moment: the rest stays quorate, as it would have had nothing been going on.
+func TestNodeMemberDiesDuringAChange(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 5, Links: 2})
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	links := []string{"--link", s.Net(0).String(), "--link", s.Net(1).String()}
+	for _, change := range []struct {
+		name   string
+		from   []string
+		args   []string
+		within time.Duration // how long it takes by itself, about
+	}{
+		{"add 3 to 5", []string{"n1", "n2", "n3"}, []string{"add", "n4", "n5"}, 6 * time.Second},
+		{"delnode 5 to 3", []string{"n1", "n2", "n3", "n4", "n5"}, []string{"delnode", "n4", "n5"}, 2 * time.Second},
+	} {
+		for i := range rounds(t, 3) {
+			t.Run(fmt.Sprintf("%s, %d", change.name, i), func(t *testing.T) {
+				s := &site{s.Lab, t, s.home}
+				if err := s.Reset(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.must(cli.ExitOK, append(append([]string{"create", "prod"}, change.from...), links...)...)
+				watchers := s.watch("n1", "n2")
+				cmd := s.command(t.Context(), append([]string{"-H", "n1"}, change.args...)...)
+				var errs bytes.Buffer
+				cmd.Stderr = &errs
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				moment := time.Duration(random.Int64N(int64(change.within)))
+				time.Sleep(moment) // a random moment is what is tried here
+				if err := s.Node("n3").Kill(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				_ = cmd.Wait() // whether it went through depends on the moment
+				t.Logf("n3 killed after %s; exit code %d", moment, cmd.ProcessState.ExitCode())
+				s.await("the others have noticed", func() bool {
+					return !strings.Contains(s.on("n1", "corosync-quorumtool -s"), " n3")
+				})
+				for _, w := range watchers {
+					w.unbroken(t)
+				}
+				if s.on("n1", "cat /etc/corosync/corosync.conf") != s.on("n2", "cat /etc/corosync/corosync.conf") {
+					t.Errorf("n1 and n2 have different files; clusterctl said:\n%s", errs.String())
+				}
+				if t.Failed() {
+					t.Logf("clusterctl said:\n%s", errs.String())
+				}
+			})
+		}
+	}
+}
