@@ -37,6 +37,7 @@ cross:
 	GOOS=linux GOARCH=arm64 $(BUILD) -o dist/clusterctl-linux-arm64 ./cmd/clusterctl
 	GOOS=darwin GOARCH=arm64 $(BUILD) -o dist/clusterctl-darwin-arm64 ./cmd/clusterctl
 	GOOS=windows GOARCH=amd64 $(BUILD) -o dist/clusterctl-windows-amd64.exe ./cmd/clusterctl
+	@for f in dist/clusterctl-*; do test "$$(wc -c <$$f)" -lt 12000000 || { echo "$$f is over 12 MB"; exit 1; }; done
 
 # The generated pages; a test fails when they are out of date.
 docs:

@@ -343,6 +343,8 @@ func diagnoseNode(ps *Problems, n *ViewNode, s StatusNode) {
 			p.Message += " (the other nodes count it as a member)"
 		}
 		*ps = append(*ps, p)
+	case f.UID != 0:
+		ps.add(CodeNotRoot, n.Name, "log in as root (-l root), or give --sudo", "the login is not root, to whom alone corosync answers")
 	case n.Conf == nil:
 		ps.warn(CodeEditedConfig, n.Name, "", "it answers, but is not in the cluster's nodelist")
 	case s.Corosync == "failed":
@@ -421,7 +423,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		if n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil {
 			versions[sn.ConfigVersionRunning] = append(versions[sn.ConfigVersionRunning], n.Name)
 		}
-		if conf.Totem.Encrypted() && !n.Facts.PVE {
+		if conf.Totem.Encrypted() && !n.Facts.PVE && n.Facts.UID == 0 {
 			keys[n.Facts.Key.Hash] = append(keys[n.Facts.Key.Hash], n.Name)
 		}
 		corosyncs[sn.Version] = append(corosyncs[sn.Version], n.Name)

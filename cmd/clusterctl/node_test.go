@@ -240,6 +240,14 @@ func TestNodeCreateAndStatus(t *testing.T) {
 				t.Errorf("nodes, from elsewhere: %v", r)
 			}
 
+			t.Run("by another login", func(t *testing.T) {
+				s := &site{s.Lab, t, s.home}
+				s.must(cli.ExitOK, "status", "-H", "n1", "-l", "admin", "--sudo")
+				if r := s.must(cli.ExitFailed, "stop", "n3", "-H", "n1", "-l", "admin"); !strings.Contains(r.err, "n3: the login is not root") {
+					t.Error(r)
+				}
+				s.must(cli.ExitUnreachable, "status", "-H", "n1", "-l", "nobody")
+			})
 			t.Run("stop and start", func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
 				s.must(cli.ExitFailed, "stop", "n1", "n2") // would cost quorum
@@ -317,7 +325,7 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 		s.on("n3", "mkdir -p /run/systemd/system/corosync.service.d && printf '%s\\n' '"+text+"' >/run/systemd/system/corosync.service.d/test.conf && systemctl daemon-reload")
 	}
 	const slow = "[Service]\nExecStop=/bin/sleep 2"
-	during := func(do func() error) result {
+	during := func(do func() error, signals ...os.Signal) result {
 		cmd := s.command(t.Context(), s.create()...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
@@ -330,6 +338,11 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 		})
 		if err := do(); err != nil {
 			t.Fatal(err)
+		}
+		for _, sig := range signals {
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
 		}
 		_ = cmd.Wait() // its exit code is looked at by the caller
 		return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
@@ -369,6 +382,18 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 			}
 		})
 	}
+	t.Run("Ctrl-C", func(t *testing.T) {
+		s := &site{s.Lab, t, s.home}
+		dropIn(slow)
+		before := s.state()
+		r := during(func() error { return nil }, os.Interrupt)
+		if r.code != cli.ExitInterrupted || !strings.Contains(r.err, "taken back") {
+			t.Errorf("want exit code %d, got %v", cli.ExitInterrupted, r)
+		}
+		if diff := cmp.Diff(before, s.state()); diff != "" {
+			t.Errorf("not as before (-before +after):\n%s", diff)
+		}
+	})
 	t.Run("it is cut off altogether, and undone when it is back", func(t *testing.T) {
 		s := &site{s.Lab, t, s.home}
 		dropIn(slow)
