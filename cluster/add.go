@@ -49,6 +49,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	p, err := counted(func(rollouts int) (*rollout, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
+		p.relyOn(facts...)
 		a := &adding{v: v, plan: p, roll: newRollout(v, p, rollouts), facts: facts, key: key, pacemaker: pacemaker}
 		return a.roll, a.all(nodes)
 	})
@@ -135,13 +136,19 @@ func (v *View) networks() map[int]netip.Prefix {
 		}
 		for link, addr := range n.Conf.Addrs {
 			for _, p := range n.Facts.Addrs {
-				if p.Addr().String() == addressKey(addr) && !p.IsSingleIP() {
+				if n.Facts.means(addr, p.Addr()) && !p.IsSingleIP() && !p.Addr().IsLoopback() {
 					found[link] = p.Masked()
 				}
 			}
 		}
 	}
 	return found
+}
+
+// means tells whether a ring address, an IP or a name, is the address a of the
+// node.
+func (f *Facts) means(ring string, a netip.Addr) bool {
+	return addressKey(ring) == a.String() || slices.Contains(f.Resolved[ring], a)
 }
 
 // highestID is the highest node id that the cluster has, or had, as far as the
@@ -252,11 +259,7 @@ func (a *adding) room(nodes []corosyncconf.Node) (int, error) {
 // and then given their votes, as many at a time as quorum bears. With equal,
 // they have their votes from the start.
 func (a *adding) some(nodes []corosyncconf.Node, equal bool) error {
-	votes := func(corosyncconf.Node) int { return 0 }
-	if equal {
-		votes = func(n corosyncconf.Node) int { return n.Votes }
-	}
-	if err := a.list(nodes, votes); err != nil || equal {
+	if err := a.list(nodes, equal); err != nil || equal {
 		return err
 	}
 	for rest := nodes; len(rest) > 0; {
@@ -285,16 +288,22 @@ func (a *adding) give(nodes []corosyncconf.Node) error {
 				return err
 			}
 		}
-		if err := expectAlso(f, nodes); err != nil {
-			return err
-		}
-		now := voters(f.Config())
-		twoNode := now == 2 && (before.Quorum.TwoNode || voters(before) == 1) && !before.Quorum.AutoTieBreaker
-		if twoNode != before.Quorum.TwoNode {
-			return f.SetTwoNode(twoNode)
-		}
-		return nil
+		return a.settleVotes(f, nodes, before)
 	})
+}
+
+// settleVotes puts right what depends on the votes, when nodes were given
+// theirs in f.
+func (a *adding) settleVotes(f *corosyncconf.File, nodes []corosyncconf.Node, before corosyncconf.Config) error {
+	if err := expectAlso(f, nodes); err != nil {
+		return err
+	}
+	now := voters(f.Config())
+	twoNode := now == 2 && (before.Quorum.TwoNode || voters(before) == 1) && !before.Quorum.AutoTieBreaker
+	if twoNode != before.Quorum.TwoNode {
+		return f.SetTwoNode(twoNode)
+	}
+	return nil
 }
 
 // vote gives a listed node its votes; one vote is the default, and is not
@@ -337,17 +346,22 @@ func expectAlso(f *corosyncconf.File, nodes []corosyncconf.Node) error {
 	return q.Set("expected_votes", strconv.Itoa(expected))
 }
 
-// list plans that nodes are listed with some votes, get the files, and are
-// started and seen.
-func (a *adding) list(nodes []corosyncconf.Node, votes func(corosyncconf.Node) int) error {
+// list plans that nodes are listed, get the files, and are started and seen;
+// with equal they have their votes from the start, else none.
+func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 	names := namesOf(nodes)
 	at := len(a.plan.Steps)
 	err := a.roll.next("list "+andList(names), func(f *corosyncconf.File) error {
 		for _, n := range nodes {
-			n.Votes = votes(n)
+			if !equal {
+				n.Votes = 0
+			}
 			if err := f.AddNode(n); err != nil {
 				return err
 			}
+		}
+		if equal {
+			return a.settleVotes(f, nodes, a.roll.conf.Config())
 		}
 		return nil
 	})
@@ -444,7 +458,15 @@ func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
 			}
 		}
 		for _, l := range s.Links {
-			if a, err := netip.ParseAddr(have.Addrs[l.Number]); err != nil || !l.Network.Contains(a) {
+			inside := false
+			if at.Facts != nil {
+				for _, p := range at.Facts.Addrs {
+					inside = inside || l.Network.Contains(p.Addr()) && at.Facts.means(have.Addrs[l.Number], p.Addr())
+				}
+			} else if a, err := netip.ParseAddr(have.Addrs[l.Number]); err == nil {
+				inside = l.Network.Contains(a)
+			}
+			if !inside {
 				ps.add(CodeDifferent, n.Name, "", "its link %d is %s, not in %s", l.Number, have.Addrs[l.Number], l.Network)
 			}
 		}

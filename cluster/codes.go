@@ -63,6 +63,8 @@ const (
 	CodeOnline       Code = "not-offline"
 	CodeLast         Code = "last-node"
 	CodeNoRunning    Code = "not-running"
+	CodeChanged      Code = "changed"
+	CodeFinished     Code = "finished"
 
 	CodeUnreachable Code = "unreachable"
 	CodeAuth        Code = "auth"
@@ -141,6 +143,8 @@ func CodeTable() []CodeInfo {
 		{CodeOffline, Refused, "a node is taken off the list without being stopped and locked out"},
 		{CodeOnline, Refused, "--offline was given for a node that answers"},
 		{CodeLast, Refused, "no node would be left"},
+		{CodeChanged, Refused, "a node changed between the look at it and the taking of its lock"},
+		{CodeFinished, Refused, "the operation that was to be undone had been finished"},
 		{CodeNoRunning, Refused, "corosync does not run where it is needed"},
 		{CodeUnreachable, Unreachable, "a node does not answer"},
 		{CodeAuth, Unreachable, "a node does not accept the login"},

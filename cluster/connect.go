@@ -284,6 +284,9 @@ func hostOf(dest string) string {
 	if _, host, ok := strings.Cut(dest, "@"); ok {
 		dest = host
 	}
+	if host, _, ok := strings.Cut(strings.TrimPrefix(dest, "["), "]"); ok {
+		return host
+	}
 	if host, _, ok := strings.Cut(dest, ":"); ok && strings.Count(dest, ":") == 1 {
 		dest = host
 	}
@@ -298,7 +301,7 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 	conns := map[string]Node{}
 	for i := range config.Nodes {
 		cn := &config.Nodes[i]
-		entry := ViewNode{Name: cn.Label(), Conf: cn, Reach: member(*cn), Err: fmt.Errorf("not asked")}
+		entry := ViewNode{Name: cn.Label(), Conf: cn, Reach: member(*cn), Err: fmt.Errorf("its name and addresses led to other machines")}
 		for j, f := range l.found {
 			same := f.Name == cn.Label() || slices.Contains(entry.Reach.Addresses, hostOf(f.Name))
 			if f.Facts != nil {
@@ -310,6 +313,11 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 			}
 			used[j] = true
 			entry.Facts, entry.Err, entry.Local, entry.Asked = f.Facts, f.Err, f.Local, f.Asked
+			for _, a := range entry.Reach.Addresses { // how it was reached first, then how it may be from elsewhere
+				if !slices.Contains(f.Reach.Addresses, a) {
+					f.Reach.Addresses = append(f.Reach.Addresses, a)
+				}
+			}
 			entry.Reach.Addresses = f.Reach.Addresses
 			if n := l.nodes[f.Name]; n != nil {
 				conns[entry.Name] = rename(n, entry.Name)

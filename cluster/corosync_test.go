@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
@@ -100,10 +101,10 @@ func (w *world) reload() {
 				continue
 			}
 			was, is := parsed(old[other]), parsed(other.running)
-			before, _ := identity(other, was)
+			before := votesOf(other, was)
 			after, _ := identity(other, is)
-			stale += before.Votes
-			least += min(before.Votes, after.Votes)
+			stale += before
+			least += min(before, after.Votes)
 			expected = max(expected, was.ExpectedVotes(), is.ExpectedVotes())
 		}
 		needed := needs(expected, stale, len(members), mine.Quorum.TwoNode)
@@ -114,7 +115,33 @@ func (w *world) reload() {
 			w.trouble("%s may count %d of %d votes while a reload is under way", b.name, least, expected)
 		}
 	}
+	for _, b := range w.machines {
+		b.votes = nil
+	}
 	w.look()
+}
+
+// give gives a member votes until the next reload.
+func (w *world) give(id uint32, text string) {
+	for _, b := range w.machines {
+		if n, ok := identity(b, parsed(b.running)); ok && n.ID == id && b.active["corosync"] {
+			votes, err := strconv.Atoi(text)
+			if err != nil {
+				panic(err)
+			}
+			b.votes = &votes
+		}
+	}
+	w.look()
+}
+
+// votesOf is what a machine counts for by the configuration c.
+func votesOf(b *box, c corosyncconf.Config) int {
+	n, _ := identity(b, c)
+	if b.votes != nil {
+		return *b.votes
+	}
+	return n.Votes
 }
 
 // needs is calculate_quorum.
@@ -163,8 +190,9 @@ func (w *world) runtime(b *box) *cluster.Runtime {
 		if other.id != 0 {
 			id = other.id
 		}
-		q.Members = append(q.Members, quorum.Member{NodeID: id, Votes: self.Votes, Local: other == b})
-		q.Total += self.Votes
+		votes := votesOf(other, theirs)
+		q.Members = append(q.Members, quorum.Member{NodeID: id, Votes: votes, Local: other == b})
+		q.Total += votes
 		q.Expected = max(q.Expected, theirs.ExpectedVotes())
 		r.Cmap[fmt.Sprintf("runtime.members.%d.config_version", id)] = quorum.Value{Type: "u64", Text: fmt.Sprint(theirs.Totem.ConfigVersion)}
 		r.Cmap[fmt.Sprintf("runtime.members.%d.status", id)] = quorum.Value{Type: "str", Text: "joined"}
@@ -175,6 +203,7 @@ func (w *world) runtime(b *box) *cluster.Runtime {
 	for _, n := range slices.Sorted(maps.Keys(links)) {
 		r.Links.Links = append(r.Links.Links, *links[n])
 	}
+	q.Expected = max(q.Expected, q.Total)
 	q.Nodes, q.Highest = len(members), q.Expected
 	q.Quorum = needs(q.Expected, q.Total, len(members), conf.Quorum.TwoNode)
 	q.Quorate = q.Total >= q.Quorum

@@ -53,6 +53,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	}
 
 	p := &Plan{Cluster: s.Name, Notes: ps, Diff: corosyncconf.UnifiedDiff("/dev/null", ConfPath, nil, conf.Bytes())}
+	p.relyOn(facts...)
 	p.Quorum.After = pointOf(conf.Config())
 	names := make([]string, len(nodes))
 	members := make([]Member, len(nodes))
@@ -142,6 +143,9 @@ func (s CreateSpec) free(ps *Problems, f *Facts) {
 	if f.Conf.Exists && !f.Conf.isDefault() {
 		own = f.Conf.clusterName()
 		live := liveWith(f)
+		if live == 0 && f.Runtime != nil && f.Runtime.Quorum.Quorate && len(f.Conf.File.Config().Nodes) > 1 {
+			live = len(f.Conf.File.Config().Nodes) - 1 // the others are away, and it carries on alone
+		}
 		if own == s.Name && (live > 0 || !s.Force) {
 			ps.add(CodeExists, f.Node, "choose another name; --if-missing accepts a cluster that is as asked; --force sets the files of one that does not run aside",
 				"cluster %s exists already: %s", own, ConfPath)

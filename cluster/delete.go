@@ -42,6 +42,7 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
 		d := newDeleting(v, p, leaving, rollouts)
+		d.roll.force = s.Force
 		return d.roll, d.all(s.Force)
 	})
 }
@@ -201,8 +202,8 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	with := slices.Clone(d.roll.members)
 	d.roll.leave(func(name string) bool { return has1(nodes, name) })
 	stopping := slices.DeleteFunc(slices.Clone(d.stopping), func(m Member) bool { return !has1(nodes, m.Name) })
-	d.stop(stopping, with)
-	d.lockOut(viewNames(nodes))
+	d.stop(viewNames(nodes), stopping, with)
+	d.lockOut(nodes)
 	if err := d.unlist(nodes); err != nil {
 		return err
 	}
@@ -235,8 +236,14 @@ func (d *deleting) takeVotes(nodes []*ViewNode, force bool) error {
 		}
 		switch {
 		case n > 0:
-		case voters(conf) == 2 && len(d.roll.members) == 2:
+		case voters(conf) == 2 && len(d.roll.members) == 2 && (conf.Quorum.TwoNode || conf.Quorum.AutoTieBreaker):
 			n = 1
+		case voters(conf) == 2 && len(d.roll.members) == 2:
+			err := d.roll.next("let one of two nodes go on by itself", func(f *corosyncconf.File) error { return f.SetTwoNode(true) })
+			if err != nil {
+				return err
+			}
+			continue
 		case force:
 			n = len(rest)
 		default:
@@ -331,42 +338,44 @@ func expectLess(f *corosyncconf.File, leaving []*ViewNode) error {
 	return q.Set("expected_votes", strconv.Itoa(max(1, expected)))
 }
 
-// stop plans that the nodes that run are stopped, and seen to be gone by those
-// that stay. with are all members before.
-func (d *deleting) stop(stopping, with []Member) {
-	if len(stopping) == 0 {
-		return
-	}
-	names := membersOf(stopping)
-	var ids []ID
-	for _, m := range stopping {
-		ids = append(ids, m.ID)
-	}
+// stop plans that nodes are stopped, and those that were members seen to be
+// gone by those that stay. with are all members before.
+func (d *deleting) stop(names []string, stopping, with []Member) {
 	gone := d.roll.want(d.roll.conf)
-	gone.Gone = ids
+	for _, m := range stopping {
+		gone.Gone = append(gone.Gone, m.ID)
+	}
 	back := *gone
 	back.Members, back.Gone, back.Version = with, nil, 0
 	d.plan.Steps = append(d.plan.Steps, Step{
 		ID: d.roll.id("stop"), What: "stop corosync on " + andList(names), Class: ClassStop,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}, Want: &back}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRevive, Unit: "corosync"}, {Kind: OpRevive, Unit: "pacemaker"}}, Want: &back}},
 	})
 }
 
 // lockOut plans that the nodes cannot come back by themselves: nothing is
 // started at boot, and the configuration and the key are set aside.
-func (d *deleting) lockOut(names []string) {
-	d.plan.Steps = append(d.plan.Steps, Step{
+func (d *deleting) lockOut(nodes []*ViewNode) {
+	names := viewNames(nodes)
+	back := []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpBoot, Unit: "pacemaker"}, {Kind: OpRestore, Path: KeyPath}}
+	step := Step{
 		ID: d.roll.id("aside"), What: "set configuration and key of " + andList(names) + " aside", Class: ClassSwitch,
 		Do: Act{Nodes: names, Ops: []Op{
 			{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"},
 			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
 		}},
-		// The configuration comes back as the rollouts left it, not as it was before.
-		Undo: []Act{{Nodes: names, Ops: []Op{
-			{Kind: OpRestore, Path: KeyPath}, {Kind: OpUnswap, Path: ConfPath, Base: Absent, Blob: d.plan.blob(d.roll.conf.Bytes())},
-		}}},
-	})
+	}
+	// The configuration of a node that ran comes back as the rollouts left it,
+	// that of another as it was.
+	for _, n := range nodes {
+		op := Op{Kind: OpRestore, Path: ConfPath}
+		if n.active() {
+			op = Op{Kind: OpUnswap, Path: ConfPath, Base: Absent, Blob: d.plan.blob(d.roll.conf.Bytes())}
+		}
+		step.Undo = append(step.Undo, Act{Nodes: []string{n.Name}, Ops: append(slices.Clone(back), op)})
+	}
+	d.plan.Steps = append(d.plan.Steps, step)
 }
 
 // forget plans that pacemaker forgets the nodes, where it runs.
@@ -396,6 +405,9 @@ func (d *deleting) refuse(votes, expected, needed int) error {
 	leaving := append(viewNames(d.dead), viewNames(d.alive)...)
 	away := slices.DeleteFunc(d.v.without(newRollout(d.v, &Plan{}, 0).members), func(n string) bool { return slices.Contains(leaving, n) })
 	remedy := "take out fewer nodes at once"
+	if len(leaving) == 1 {
+		remedy = "move votes to other nodes first"
+	}
 	if len(away) > 0 {
 		remedy = "bring " + andList(away) + " back first, or, if dead: clusterctl delnode --offline " + strings.Join(away, " ")
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+
+	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // Executor carries plans out, and takes them back when a step fails.
@@ -81,6 +84,7 @@ type run struct {
 	nodes map[string]Node   // by name; nil: lost
 	own   []Node            // connected anew here, so closed here
 	logs  map[string][]Note // what the journals of an interrupted run say, by node
+	ended map[string]Phase  // other operations that are done, though not every journal says so
 }
 
 // Run carries plan out on nodes, which it must name all. When it returns nil,
@@ -99,53 +103,67 @@ func (x *Executor) Run(ctx context.Context, plan *Plan, nodes map[string]Node) e
 	if err := r.lock(ctx); err != nil {
 		return err
 	}
+	if err := r.lookAgain(ctx); err != nil {
+		return err
+	}
 	if err := r.begin(ctx); err != nil {
+		r.forget(ctx)
 		return err
 	}
 	return r.finish(ctx, 0)
 }
 
-// Resume carries on with an interrupted operation, given what the nodes'
-// journals say of it. It can be repeated.
+// Resume carries on with an interrupted operation. It judges by what the nodes'
+// journals say once it holds their locks, and can be repeated.
 func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]Node) error {
-	if op.State == StateUndoing {
-		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
-			"clusterctl op undo " + op.ID}}
-	}
 	r := x.newRun(op.entry, nodes)
-	r.logs = op.logs
 	defer r.close()
-	if err := r.lockAfter(ctx, op); err != nil {
+	op, err := r.readAgain(ctx, op)
+	if err != nil {
 		return err
 	}
-	if op.State == StateDone {
-		return r.end(ctx, Done)
+	switch op.State {
+	case StateDone:
+		return r.end(ctx, Done, nil)
+	case StateUndoing:
+		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
+			"clusterctl op undo " + op.ID}}
 	}
 	if len(r.entry.Plan.Blobs) == 0 {
 		if err := r.loadBlobs(ctx); err != nil {
 			return err
 		}
 	}
-	if err := r.begin(ctx); err != nil {
+	if err := r.begin(ctx); err != nil { // where it had not been begun
 		return err
 	}
 	return r.finish(ctx, op.firstOpen())
 }
 
-// Undo takes back an interrupted operation, given what the nodes' journals say
-// of it. It can be repeated.
+// Undo takes back an interrupted operation. It judges by what the nodes'
+// journals say once it holds their locks, and can be repeated. Problems with
+// CodeFinished tell that the operation had been carried out in full, and that
+// only its journal was closed.
 func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Node) error {
 	r := x.newRun(op.entry, nodes)
-	r.logs = op.logs
 	defer r.close()
-	if err := r.lockAfter(ctx, op); err != nil {
+	op, err := r.readAgain(ctx, op)
+	if err != nil {
 		return err
 	}
 	if op.State == StateDone {
-		return r.end(ctx, Done)
+		if err := r.end(ctx, Done, nil); err != nil {
+			return err
+		}
+		return Problems{{Error, CodeFinished, "", fmt.Sprintf("operation %s had been carried out in full; only its journal was still open, and is closed now", op.ID), ""}}
 	}
-	if err := r.undo(ctx, op.last()); err != nil {
-		return r.unfinished(errors.New("undo failed"), err)
+	if len(r.entry.Plan.Blobs) == 0 {
+		if err := r.loadBlobs(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
+		return r.unfinished(errors.New("it was not taken back everywhere"), err)
 	}
 	return nil
 }
@@ -159,7 +177,14 @@ func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
 }
 
 func (r *run) unfinished(cause, undo error) error {
-	return &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
+	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
+	for _, name := range r.names() {
+		if r.nodes[name] != nil {
+			e.Node = name
+			break
+		}
+	}
+	return e
 }
 
 // newID makes an operation's id: it sorts by time, and two of one second differ.
@@ -235,33 +260,116 @@ func (r *run) lockNode(ctx context.Context, n Node) error {
 // names returns the names of the plan's nodes, in its order.
 func (r *run) names() []string { return r.entry.Plan.NodeNames() }
 
+// lookAgain looks at every node once more, now that nobody else can change
+// them, and refuses when what the plan was made from is not so any more.
+func (r *run) lookAgain(ctx context.Context) error {
+	if r.entry.Plan.Seen == nil {
+		return nil
+	}
+	facts := make(map[string]*Facts)
+	var mu sync.Mutex
+	err := each(r.names(), func(name string) error {
+		f, err := r.nodes[name].Facts(ctx, nil)
+		if err != nil {
+			return nodeErr(name, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		facts[name] = f
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var ps Problems
+	var all []*Facts
+	for _, name := range r.names() {
+		all = append(all, facts[name])
+		was, is := r.entry.Plan.Seen[name], facts[name].seen()
+		if what := was.changed(is); what != "" {
+			ps.add(CodeChanged, name, "run the command again", "%s changed while this began", what)
+		}
+	}
+	r.ended = doneAmong(all)
+	return ps.err()
+}
+
+// changed says what differs between what was seen and what is; "" when nothing
+// does.
+func (s Seen) changed(now Seen) string {
+	switch {
+	case s.Conf != now.Conf:
+		return ConfPath
+	case s.Key != now.Key:
+		return KeyPath
+	case s.Active != now.Active:
+		return "whether corosync runs"
+	case s.Version != now.Version:
+		return "the config_version that runs"
+	case s.Quorate != now.Quorate:
+		return "whether it is quorate"
+	case !slices.Equal(s.Members, now.Members):
+		return "the membership"
+	}
+	return ""
+}
+
+// readAgain takes the locks and reads what the journals say now: the run that
+// was interrupted may have gone on for a while.
+func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) {
+	if err := r.lockAfter(ctx, op); err != nil {
+		return nil, err
+	}
+	now := &Operation{ID: op.ID, Command: op.Command, entry: op.entry, logs: map[string][]Note{}}
+	var mu sync.Mutex
+	err := each(r.names(), func(name string) error {
+		n := r.nodes[name]
+		if n == nil {
+			return nil
+		}
+		e, err := n.Journal(ctx, op.ID)
+		if err != nil || e == nil {
+			return nodeErr(name, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		now.logs[name] = e.Log
+		return nil
+	})
+	now.State, now.Step = now.judge(false)
+	r.logs = now.logs
+	return now, err
+}
+
 // begin writes the journal on every node. When one cannot, nothing was changed
-// anywhere, and the entries already written say so.
+// anywhere.
 func (r *run) begin(ctx context.Context) error {
 	paths, units := r.entry.Plan.touched()
-	err := each(r.names(), func(name string) error {
+	return each(r.names(), func(name string) error {
 		n, err := r.node(ctx, name)
 		if err != nil {
 			return nodeErr(name, err)
 		}
-		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units)
+		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units, r.ended)
 		if u, ok := errors.AsType[*UnfinishedError](err); ok {
 			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
-				Remedy: fmt.Sprintf("clusterctl op resume %s, or clusterctl op undo %s, with -H %s", u.ID, u.ID, name)}
+				Remedy: fmt.Sprintf("clusterctl -H %s op resume %s, or: clusterctl -H %s op undo %s", name, u.ID, name, u.ID)}
 		}
 		return nodeErr(name, err)
 	})
-	if err != nil && !errors.Is(err, ErrOutcomeUnknown) {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = each(r.names(), func(name string) error { // an entry left behind is harmless: it says that nothing was done
-			if r.nodes[name] == nil {
-				return nil
-			}
-			return r.nodes[name].Retire(clean, r.entry.ID)
-		})
-	}
-	return err
+}
+
+// forget puts entries away under which nothing was done. One that is left
+// behind is harmless: it says so itself.
+func (r *run) forget(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_ = each(r.names(), func(name string) error {
+		if r.nodes[name] == nil {
+			return nil
+		}
+		return r.nodes[name].Retire(ctx, r.entry.ID)
+	})
 }
 
 // loadBlobs fetches the new contents from the first journal that has them.
@@ -295,13 +403,13 @@ func (r *run) finish(ctx context.Context, first int) error {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		undoErr := r.undo(ctx, i)
+		undoErr := r.undo(ctx, i, nil)
 		if undoErr != nil {
 			return r.unfinished(err, undoErr)
 		}
 		return &UndoneError{err}
 	}
-	return r.end(ctx, Done)
+	return r.end(ctx, Done, nil)
 }
 
 // do carries out a step and waits for its effect.
@@ -317,11 +425,58 @@ func (r *run) do(ctx context.Context, step Step) error {
 		}
 		return stepErr(name, step.What, err)
 	}
+	if err := r.guard(ctx, step.Do, false); err != nil {
+		return err
+	}
 	err := r.onNodes(step.Do, act)
 	if err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
+}
+
+// guard refuses a reload that would cost quorum as things are now, since members
+// may have died after it was planned. The votes present are held against the
+// expected votes of before and after, whichever are more; and of the votes of a
+// member before and after, the fewer count, since the others hear of them at
+// different moments. Undoing gives votes back before it raises what is expected.
+func (r *run) guard(ctx context.Context, a Act, undo bool) error {
+	if a.Conf == "" || a.Want == nil || !a.Want.Quorate {
+		return nil
+	}
+	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])
+	if err != nil {
+		return fmt.Errorf("read the planned configuration: %w", err)
+	}
+	conf := f.Config()
+	for _, name := range a.Nodes {
+		n, err := r.node(ctx, name)
+		if err != nil {
+			continue
+		}
+		rt, err := n.Runtime(ctx)
+		if err != nil || rt == nil || rt.Err != nil {
+			continue
+		}
+		votes, expected := 0, max(rt.Quorum.Expected, conf.ExpectedVotes())
+		for _, m := range rt.Quorum.Members {
+			now := m.Votes
+			for _, c := range conf.Nodes {
+				if c.ID == m.NodeID && (undo || c.Votes < now) {
+					now = c.Votes
+				}
+			}
+			votes += now
+		}
+		needed := quorum.Needed(expected, votes, len(rt.Quorum.Members), conf.Quorum.TwoNode && !conf.Quorum.AutoTieBreaker)
+		if votes >= needed {
+			return nil
+		}
+		var ps Problems
+		ps.add(CodeQuorum, "", "bring back the members that are away", "a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)
+		return ps
+	}
+	return nil // nobody to ask: doing it tells
 }
 
 // onNodes calls f for the nodes of an act: for all at once, or, when one is
@@ -343,14 +498,18 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 // undo takes back the steps up to the one with index last, in reverse, under a
 // deadline of its own, and ends the journal. A node that was lost is waited
 // for a while; then the others are brought back without it.
-func (r *run) undo(ctx context.Context, last int) error {
+//
+// With owed, the others were brought back before: only these nodes get their
+// files and services back. Their corosync is not started then, since the
+// cluster may have a newer configuration by now.
+func (r *run) undo(ctx context.Context, last int, owed []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	grace := r.Grace
 	if grace == 0 {
 		grace = 30 * time.Second
 	}
-	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}}
+	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}, owed: owed}
 	var errs error
 	for i := last; i >= 0; i-- {
 		step := r.entry.Plan.Steps[i]
@@ -371,16 +530,20 @@ func (r *run) undo(ctx context.Context, last int) error {
 			errs = multierror.Append(errs, failed)
 		}
 	}
-	if errs != nil {
-		return errs
+	if len(u.failed) > 0 && u.seen(ctx) {
+		return errs // a member that is not brought back: the cluster is not done with
 	}
-	return r.end(ctx, Undone)
+	if err := r.end(ctx, Undone, u.failed); err != nil {
+		errs = multierror.Append(errs, err)
+	}
+	return errs
 }
 
 // undoing is a run that is being taken back.
 type undoing struct {
 	*run
 	patience time.Time // until then a lost node is waited for
+	owed     []string  // nil: all nodes
 
 	mu     sync.Mutex
 	failed map[string]bool // nodes that are left out from now on
@@ -392,36 +555,116 @@ type undoing struct {
 // repeated, since some of them may have been away.
 // unseen tells that its effect was not seen in time.
 func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
-	a.Nodes = u.left(a.Nodes)
-	if len(a.Nodes) == 0 && a.Want == nil {
-		return false, nil
+	if u.owed != nil {
+		if a.One {
+			return false, nil
+		}
+		a.Want = nil
+		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !slices.Contains(u.owed, n) })
+		a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind == OpRevive })
 	}
-	err = u.onNodes(a, func(node string) error {
-		if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
-			return nil
-		}
-		err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
-		if err != nil {
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			u.failed[node] = true
-		}
-		return stepErr(node, "undo "+step.What, err)
-	})
+	a.Nodes = u.left(a.Nodes)
+	if err := u.guard(ctx, a, true); err != nil {
+		return true, err
+	}
+	if len(a.Nodes) > 0 {
+		err = u.onNodes(a, func(node string) error {
+			if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
+				return nil
+			}
+			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
+			if err != nil {
+				u.lose(node)
+			}
+			return stepErr(node, "undo "+step.What, err)
+		})
+	}
 	if a.Want == nil {
 		return false, err
 	}
 	want := *a.Want
 	want.Later = true
-	want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.failed[m.Name] })
-	if werr := u.await(ctx, want); werr != nil {
-		return true, multierror.Append(err, werr)
+	for {
+		// A node that is lost need not be seen any more, nor asked.
+		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.nodes[m.Name] == nil || u.isFailed(m.Name) })
+		werr := u.await(ctx, want)
+		lost := lostAmong(werr)
+		if len(lost) == 0 {
+			if werr != nil {
+				return true, multierror.Append(err, werr)
+			}
+			return false, err
+		}
+		for _, node := range lost {
+			u.drop(node)
+			u.lose(node)
+		}
+		err = multierror.Append(err, werr)
 	}
-	return false, err
+}
+
+func (u *undoing) lose(node string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.failed[node] = true
+}
+
+func (u *undoing) isFailed(node string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.failed[node]
 }
 
 func (u *undoing) left(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return u.failed[n] })
+	return slices.DeleteFunc(slices.Clone(names), u.isFailed)
+}
+
+// seen tells whether a node that could not be brought back is seen as a member
+// by one that was.
+func (u *undoing) seen(ctx context.Context) bool {
+	ids := map[ID]bool{}
+	for _, step := range u.entry.Plan.Steps {
+		for _, act := range append([]Act{step.Do}, step.Undo...) {
+			if act.Want == nil {
+				continue
+			}
+			for _, m := range act.Want.Members {
+				if u.failed[m.Name] {
+					ids[m.ID] = true
+				}
+			}
+		}
+	}
+	for name, n := range u.nodes {
+		if n == nil || u.failed[name] {
+			continue
+		}
+		rt, err := n.Runtime(ctx)
+		if err != nil || rt == nil {
+			continue
+		}
+		for _, m := range rt.Quorum.Members {
+			if ids[m.NodeID] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lostAmong lists the nodes of which an error says that their connection was lost.
+func lostAmong(err error) []string {
+	var names []string
+	me, ok := errors.AsType[*multierror.Error](err)
+	if !ok {
+		return nil
+	}
+	for _, e := range me.Errors {
+		if ne, ok := errors.AsType[*NodeError](e); ok && lostConnection(e) {
+			names = append(names, ne.Node)
+		}
+	}
+	return names
 }
 
 // on carries out operations of undoing on one node, with a new connection if
@@ -501,25 +744,40 @@ func (r *run) drop(name string) {
 	}
 }
 
-// end closes the journal on every node: first every node notes that it is over,
-// then each puts it away.
-func (r *run) end(ctx context.Context, phase Phase) error {
+// end closes the journal: first every node notes that the operation is over,
+// then each puts it away. While a node is away none puts it away, so that the
+// one that missed the end can find out. without are nodes that are not done with.
+func (r *run) end(ctx context.Context, phase Phase, without map[string]bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	all := func(f func(Node) error) error {
-		return each(r.names(), func(name string) error {
-			n := r.nodes[name]
-			if n == nil {
-				return nil
-			}
-			return nodeErr(name, f(n))
-		})
+	var mu sync.Mutex
+	away := len(without) > 0
+	err := each(r.names(), func(name string) error {
+		if without[name] {
+			return nil
+		}
+		n, err := r.node(ctx, name)
+		if err == nil {
+			err = n.End(ctx, r.entry.ID, phase)
+		}
+		if err == nil {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		away = true
+		return nodeErr(name, err)
+	})
+	if err != nil && r.Report != nil {
+		for _, p := range ProblemsOf(err) {
+			r.Report.Warn(fmt.Sprintf("%s: could not be told that the operation is over (%s); later: clusterctl -H %s op resume %s", p.Node, p.Message, p.Node, r.entry.ID))
+		}
 	}
-	err := all(func(n Node) error { return n.End(ctx, r.entry.ID, phase) })
-	if err != nil {
-		return r.unfinished(err, nil)
+	if away {
+		return nil
 	}
-	if err := all(func(n Node) error { return n.Retire(ctx, r.entry.ID) }); err != nil && r.Report != nil {
+	err = each(r.names(), func(name string) error { return nodeErr(name, r.nodes[name].Retire(ctx, r.entry.ID)) })
+	if err != nil && r.Report != nil {
 		r.Report.Warn(err.Error())
 	}
 	return nil

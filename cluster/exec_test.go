@@ -21,6 +21,7 @@ import (
 type world struct {
 	mu       sync.Mutex
 	machines map[string]*box
+	dead     bool                 // the client was killed: whatever it still tries reaches nobody
 	watch    func(trouble string) // told when a quorate cluster is not quorate, even for a moment
 }
 
@@ -35,6 +36,8 @@ type box struct {
 	journal map[string]*entry // by operation
 	deaf    bool              // nothing reaches it
 	running string            // the configuration that corosync runs
+	votes   *int              // given for the time being
+	missEnd bool              // its connection is lost before it is told that an operation is over
 	fail    func(note cluster.Note, op cluster.Op) error
 }
 
@@ -46,6 +49,9 @@ type entry struct {
 	log             []cluster.Note
 	retired         bool
 }
+
+// over tells whether the operation has ended on the machine.
+func (e *entry) over() bool { return (cluster.Entry{Log: e.log}).Ended() != "" }
 
 func newWorld(names ...string) *world {
 	w := &world{machines: map[string]*box{}}
@@ -90,20 +96,44 @@ func (w *world) open() []string {
 	return names
 }
 
-// facts are those of the journal; the rest is not asked for here.
+// facts are those of all machines that answer, sorted by name.
 func (w *world) facts() []*cluster.Facts {
 	var all []*cluster.Facts
 	for _, name := range slices.Sorted(maps.Keys(w.machines)) {
-		f := &cluster.Facts{Node: name, Hostname: name}
-		for _, e := range w.machines[name].journal {
-			if !e.retired {
-				e.entry.Log = e.log
-				f.Ops = append(f.Ops, e.entry)
-			}
+		if b := w.machines[name]; !b.deaf {
+			all = append(all, w.factsOf(b))
 		}
-		all = append(all, f)
 	}
 	return all
+}
+
+// factsOf is what the facts scripts would find on a machine.
+func (w *world) factsOf(b *box) *cluster.Facts {
+	i := 0
+	if _, err := fmt.Sscanf(b.name, "n%d", &i); err != nil {
+		panic(err)
+	}
+	f := machine(i)
+	if text, ok := b.files[cluster.ConfPath]; ok {
+		carrying(text)(f)
+	}
+	_, exists := b.files[cluster.KeyPath]
+	f.Key = cluster.FileState{Exists: exists, Hash: hashOf(b.files, cluster.KeyPath)}
+	f.Runtime = w.runtime(b)
+	if f.Runtime != nil {
+		f.Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: b.enabled["corosync"]}
+	}
+	f.Ended = map[string]cluster.Phase{}
+	for id, e := range b.journal {
+		if e.retired {
+			f.Ended[id] = cluster.Entry{Log: e.log}.Ended()
+			continue
+		}
+		entry := e.entry
+		entry.Log = slices.Clone(e.log)
+		f.Ops = append(f.Ops, entry)
+	}
+	return f
 }
 
 // node is a connection to a box.
@@ -116,14 +146,19 @@ type node struct {
 func (n *node) Name() string    { return n.box.name }
 func (n *node) Address() string { return "root@" + n.box.name }
 func (n *node) Facts(context.Context, []string) (*cluster.Facts, error) {
-	return nil, errors.New("not here")
+	leave, err := n.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return n.w.factsOf(n.box), nil
 }
 func (n *node) Key(context.Context) ([]byte, error)               { return []byte(n.box.files[cluster.KeyPath]), nil }
 func (n *node) Tail(context.Context, string, int) (string, error) { return "the journal's end", nil }
 
 func (n *node) enter() (func(), error) {
 	n.w.mu.Lock()
-	if n.box.deaf || n.gone {
+	if n.box.deaf || n.gone || n.w.dead {
 		n.w.mu.Unlock()
 		n.gone = true
 		return nil, cluster.ErrGone
@@ -154,7 +189,22 @@ func (n *node) Lock(context.Context, cluster.Holder) error {
 	return nil
 }
 
-func (n *node) Begin(_ context.Context, e cluster.Entry, blobs map[string][]byte, _, _ []string) error {
+func (n *node) Journal(_ context.Context, op string) (*cluster.Entry, error) {
+	leave, err := n.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	e := n.box.journal[op]
+	if e == nil {
+		return nil, nil
+	}
+	entry := e.entry
+	entry.Log = slices.Clone(e.log)
+	return &entry, nil
+}
+
+func (n *node) Begin(_ context.Context, e cluster.Entry, blobs map[string][]byte, _, _ []string, ended map[string]cluster.Phase) error {
 	leave, err := n.enter()
 	if err != nil {
 		return err
@@ -165,9 +215,13 @@ func (n *node) Begin(_ context.Context, e cluster.Entry, blobs map[string][]byte
 		if id == e.ID {
 			return nil
 		}
-		if !old.retired && len(old.log) > 0 {
+		if !old.retired && len(old.log) > 0 && ended[id] != "" && !old.over() {
+			old.log = append(old.log, cluster.Note{Phase: ended[id]})
+		}
+		if !old.retired && len(old.log) > 0 && !old.over() {
 			return &cluster.UnfinishedError{ID: id}
 		}
+		old.retired = true
 	}
 	if b.fail != nil {
 		if err := b.fail(cluster.Note{}, cluster.Op{}); err != nil {
@@ -189,7 +243,7 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 		return errors.New("acts without the lock")
 	}
 	e := b.journal[op]
-	if e == nil {
+	if e == nil || e.retired {
 		return errors.New("not in the journal")
 	}
 	e.log = append(e.log, note)
@@ -219,8 +273,15 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 			delete(b.files, o.Path)
 		case cluster.OpReload:
 			n.w.reload()
+		case cluster.OpVotes:
+			n.w.give(o.N, o.Name)
 		case cluster.OpDisable:
 			delete(b.enabled, o.Unit)
+		case cluster.OpBoot:
+			delete(b.enabled, o.Unit)
+			if e.enabled[o.Unit] {
+				b.enabled[o.Unit] = true
+			}
 		case cluster.OpRevive:
 			if e.active[o.Unit] && !b.active[o.Unit] {
 				n.w.start(b, o.Unit)
@@ -276,12 +337,15 @@ func (n *node) Runtime(context.Context) (*cluster.Runtime, error) {
 }
 
 func (n *node) End(_ context.Context, op string, phase cluster.Phase) error {
+	if n.box.missEnd {
+		return cluster.ErrGone
+	}
 	leave, err := n.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if e := n.box.journal[op]; e != nil {
+	if e := n.box.journal[op]; e != nil && !e.retired {
 		e.log = append(e.log, cluster.Note{Phase: phase})
 	}
 	return nil
@@ -293,9 +357,14 @@ func (n *node) Retire(_ context.Context, op string) error {
 		return err
 	}
 	defer leave()
-	if e := n.box.journal[op]; e != nil {
-		e.retired = true
+	e := n.box.journal[op]
+	if e == nil {
+		return nil
 	}
+	if len(e.log) > 0 && !e.over() {
+		return errors.New("the operation is not over")
+	}
+	e.retired = true
 	return nil
 }
 
@@ -305,7 +374,7 @@ func (n *node) Blobs(_ context.Context, op string) (map[string][]byte, error) {
 		return nil, err
 	}
 	defer leave()
-	if e := n.box.journal[op]; e != nil {
+	if e := n.box.journal[op]; e != nil && !e.retired {
 		return e.blobs, nil
 	}
 	return nil, errors.New("not in the journal")
@@ -318,10 +387,7 @@ func createIn(t *testing.T) (*world, *cluster.Plan, *cluster.Executor) {
 	w := newWorld("n1", "n2", "n3")
 	n1 := w.machines["n1"]
 	n1.files[cluster.ConfPath], n1.running, n1.active["corosync"], n1.enabled["corosync"] = debianDefault, debianDefault, true, true
-	facts := three()
-	carrying(debianDefault)(facts[0])
-	facts[0].Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: true}
-	p := planOf(t, request("n1", "n2", "n3"), facts)
+	p := planOf(t, request("n1", "n2", "n3"), w.facts())
 	for _, s := range p.Steps { // nothing in memory takes as long as a membership
 		if s.Do.Want != nil {
 			s.Do.Want.Deadline = 200 * time.Millisecond
@@ -333,7 +399,7 @@ func createIn(t *testing.T) (*world, *cluster.Plan, *cluster.Executor) {
 	x := &cluster.Executor{
 		User: "root", Host: "admin", Grace: time.Nanosecond,
 		Connect: func(_ context.Context, n cluster.PlanNode) (cluster.Node, error) {
-			if w.machines[n.Name].deaf {
+			if w.machines[n.Name].deaf || w.dead {
 				return nil, &cluster.NodeError{Node: n.Name, Code: cluster.CodeUnreachable, Err: errors.New("no route")}
 			}
 			return w.connect(n.Name), nil
@@ -540,25 +606,23 @@ func TestALostNodeLeavesTheOperationOpenToUndoOrResume(t *testing.T) {
 // then stops dead, as kill -9 does: nothing is taken back, all locks are free.
 func killed(t *testing.T, w *world, p *cluster.Plan, x *cluster.Executor, victim, step string) {
 	t.Helper()
-	func() {
-		defer func() { _ = recover() }()
-		dead := false
-		for _, b := range w.machines {
-			b.fail = func(n cluster.Note, _ cluster.Op) error {
-				if dead || b.name == victim && n == (cluster.Note{Phase: cluster.Doing, Step: step}) {
-					dead = true
-					return errors.New("killed")
-				}
-				return nil
+	for _, b := range w.machines {
+		b.fail = func(n cluster.Note, _ cluster.Op) error {
+			if b.name == victim && n == (cluster.Note{Phase: cluster.Doing, Step: step}) {
+				w.dead = true
 			}
+			if w.dead {
+				return errors.New("killed")
+			}
+			return nil
 		}
-		_ = x.Run(t.Context(), p, w.nodes())
-	}()
+	}
+	nodes := w.nodes()
+	_ = x.Run(t.Context(), p, nodes)
+	cluster.CloseAll(nodes)
+	w.dead = false
 	for _, b := range w.machines {
 		b.fail, b.locked = nil, nil
-		for _, e := range b.journal { // what the dead client could not note
-			e.log = slices.DeleteFunc(e.log, func(n cluster.Note) bool { return n.Phase == cluster.Undoing })
-		}
 	}
 }
 

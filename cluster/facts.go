@@ -36,7 +36,8 @@ type Facts struct {
 	FreeKB   map[string]int64        // room by path, KiB
 	PVE      bool                    // pmxcfs manages the configuration
 	Runtime  *Runtime                // nil: corosync is not running
-	Ops      []Entry                 // operations begun on the node and not ended
+	Ops      []Entry                 // operations in the node's journal that are not put away
+	Ended    map[string]Phase        // how the last ones ended that are, by id
 	Holder   *Holder                 // who holds the node's lock now
 	IDs      UsedIDs                 // node ids that the node remembers
 	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
@@ -179,6 +180,12 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 	}
 	f.FreeKB = parseFree(text("disk"))
 	f.Ops = parseOps(sec)
+	f.Ended = map[string]Phase{}
+	for line := range strings.Lines(text("ended")) {
+		if id, phase, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			f.Ended[id] = Phase(phase)
+		}
+	}
 	if name, highest, ok := strings.Cut(text("ids"), "\n"); ok {
 		n, _ := strconv.ParseUint(highest, 10, 32)
 		f.IDs = UsedIDs{name, uint32(n)}

@@ -12,12 +12,13 @@ import (
 // FindOperations finds the open operations that the seeds know of: it asks the
 // seeds, the clusters that they are in, and every node that one of the
 // operations names. The nodes stay connected, by the names they have in the
-// operations; the caller closes them. It fails only when no seed answers.
-func (c *Connector) FindOperations(ctx context.Context, seeds []PlanNode) ([]*Operation, map[string]Node, error) {
+// operations; the caller closes them. It fails only when no seed answers; nodes
+// that did not answer are warned of, since they may know of more.
+func (c *Connector) FindOperations(ctx context.Context, seeds []PlanNode) ([]*Operation, map[string]Node, Problems, error) {
 	l := &looker{Connector: c, nodes: map[string]Node{}}
 	l.ask(ctx, seeds)
 	if len(l.facts()) == 0 {
-		return nil, nil, l.errors()
+		return nil, nil, nil, l.errors()
 	}
 	for range 3 { // the seeds, the nodes they name, and nodes that only those name
 		var more []PlanNode
@@ -50,7 +51,15 @@ func (c *Connector) FindOperations(ctx context.Context, seeds []PlanNode) ([]*Op
 		v.Facts.Node = name
 		nodes[name] = rename(n, name)
 	}
-	return Operations(l.facts()), nodes, nil
+	var warnings Problems
+	for _, v := range l.found {
+		if v.Err != nil {
+			p := NodeProblem(v.Name, v.Err)
+			p.Severity, p.Message = Warning, "not asked: "+p.Message
+			warnings = append(warnings, p)
+		}
+	}
+	return Operations(l.facts()), nodes, warnings, nil
 }
 
 // is tells whether v is the node with that name in a plan.

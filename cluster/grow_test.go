@@ -49,7 +49,7 @@ func (w *world) view(t *testing.T) *cluster.View {
 	t.Helper()
 	v := &cluster.View{}
 	var config corosyncconf.Config
-	for _, f := range w.freshFacts() {
+	for _, f := range w.facts() {
 		if f.Conf.Exists && f.Runtime != nil && f.Runtime.Quorum.Quorate {
 			v.Conf = f.Conf.File
 			config = v.Conf.Config()
@@ -61,7 +61,7 @@ func (w *world) view(t *testing.T) *cluster.View {
 	for i := range config.Nodes {
 		n := cluster.ViewNode{Name: config.Nodes[i].Label(), Conf: &config.Nodes[i], Err: errors.New("no route")}
 		n.Reach = cluster.PlanNode{Name: n.Name, Addresses: []string{n.Name}}
-		for _, f := range w.freshFacts() {
+		for _, f := range w.facts() {
 			if f.Node == n.Name {
 				n.Facts, n.Err = f, nil
 			}
@@ -69,28 +69,6 @@ func (w *world) view(t *testing.T) *cluster.View {
 		v.Nodes = append(v.Nodes, n)
 	}
 	return v
-}
-
-// freshFacts are those of every machine that answers.
-func (w *world) freshFacts() []*cluster.Facts {
-	var all []*cluster.Facts
-	for i := 1; i <= len(w.machines); i++ {
-		b := w.machines[fmt.Sprintf("n%d", i)]
-		if b.deaf {
-			continue
-		}
-		f := machine(i)
-		if text, ok := b.files[cluster.ConfPath]; ok {
-			carrying(text)(f)
-		}
-		f.Key = cluster.FileState{Exists: b.files[cluster.KeyPath] != "", Hash: hashOf(b.files, cluster.KeyPath)}
-		f.Runtime = w.runtime(b)
-		if f.Runtime != nil {
-			f.Units["corosync"] = cluster.Unit{Loaded: true, Active: "active", Enabled: b.enabled["corosync"]}
-		}
-		all = append(all, f)
-	}
-	return all
 }
 
 // executor carries plans out in the world.
@@ -128,8 +106,8 @@ func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
 	s.Nodes, _ = cluster.ParseNodes(names)
 	var facts []*cluster.Facts
 	for _, n := range s.Nodes {
-		i := slices.IndexFunc(w.freshFacts(), func(f *cluster.Facts) bool { return f.Node == n.Name })
-		facts = append(facts, w.freshFacts()[i])
+		i := slices.IndexFunc(w.facts(), func(f *cluster.Facts) bool { return f.Node == n.Name })
+		facts = append(facts, w.facts()[i])
 	}
 	s.Links, _ = cluster.ParseLinks([]string{"10.0.0.0/24", "10.0.1.0/24"})
 	p, err := cluster.PlanAdd(s, v, facts, key)

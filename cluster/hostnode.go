@@ -31,8 +31,6 @@ var changeScript string
 //go:embed script/lock.sh
 var lockScript string
 
-const endScript = "\nput end 0 ''\n"
-
 // Exit statuses of script/change.sh and script/lock.sh.
 const (
 	statusHeld       = 75
@@ -103,7 +101,7 @@ func statusOf(err error) int {
 
 func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
 	sent := time.Now()
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + factsScript + runtimeScript + endScript, Args: factsArgs(names)})
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + factsScript + runtimeScript, Args: factsArgs(names)})
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
@@ -111,7 +109,7 @@ func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
 }
 
 func (n *hostNode) Runtime(ctx context.Context) (*Runtime, error) {
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript + endScript})
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript})
 	if err != nil {
 		return nil, fmt.Errorf("read runtime state: %w", err)
 	}
@@ -147,13 +145,17 @@ func (n *hostNode) change(ctx context.Context, timeout time.Duration, stdin []by
 	return n.run(ctx, ssh.Command{Script: changeScript + "\n\"$@\"\n", Args: args, Stdin: stdin, Timeout: timeout})
 }
 
-func (n *hostNode) Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string) error {
+func (n *hostNode) Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string, ended map[string]Phase) error {
 	entry, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	stdin := bytes.NewBuffer(entry)
-	args := []string{"begin", e.ID, strconv.Itoa(len(entry)), strconv.Itoa(len(blobs))}
+	args := []string{"begin", strconv.Itoa(len(ended))}
+	for _, id := range slices.Sorted(maps.Keys(ended)) {
+		args = append(args, id, string(ended[id]))
+	}
+	args = append(args, e.ID, strconv.Itoa(len(entry)), strconv.Itoa(len(blobs)))
 	for _, hash := range slices.Sorted(maps.Keys(blobs)) {
 		args = append(args, hash, strconv.Itoa(len(blobs[hash])))
 		stdin.Write(blobs[hash])
@@ -195,6 +197,26 @@ func (n *hostNode) Retire(ctx context.Context, op string) error {
 		return fmt.Errorf("put the journal away: %w", err)
 	}
 	return nil
+}
+
+func (n *hostNode) Journal(ctx context.Context, op string) (*Entry, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + changeScript + "\n\"$@\"\n", Args: []string{"journal", op}})
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	if string(sec["where"].out) == "none" {
+		return nil, nil
+	}
+	e := &Entry{ID: op}
+	if err := json.Unmarshal(sec["op"].out, e); err != nil {
+		return nil, fmt.Errorf("read the journal: entry %s: %w", op, err)
+	}
+	e.Log = parseLog(string(sec["log"].out))
+	return e, nil
 }
 
 func (n *hostNode) Blobs(ctx context.Context, op string) (map[string][]byte, error) {

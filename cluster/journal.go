@@ -74,6 +74,34 @@ func (e Entry) Ended() Phase {
 	return ""
 }
 
+// doneAmong lists the operations that some node says are done, which holds for
+// all: none says so before every step was carried out everywhere. Entries of
+// nodes that missed it are marked. (That one was undone does not hold for a
+// node that was away meanwhile.)
+func doneAmong(facts []*Facts) map[string]Phase {
+	done := map[string]Phase{}
+	for _, f := range facts {
+		for id, phase := range f.Ended {
+			if phase == Done {
+				done[id] = Done
+			}
+		}
+		for _, e := range f.Ops {
+			if e.Ended() == Done {
+				done[e.ID] = Done
+			}
+		}
+	}
+	for _, f := range facts {
+		for i, e := range f.Ops {
+			if done[e.ID] != "" && e.Ended() == "" && e.Touched() {
+				f.Ops[i].Log = append(slices.Clone(e.Log), Note{Phase: Done})
+			}
+		}
+	}
+	return done
+}
+
 func sortEntries(es []Entry) {
 	slices.SortFunc(es, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
 }

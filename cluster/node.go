@@ -29,9 +29,13 @@ type Node interface {
 	Lock(ctx context.Context, h Holder) error
 	// Begin writes the entry, the blobs and what the paths and units are now to
 	// the node's journal, durably. It fails with *UnfinishedError when another
-	// operation was begun there, changed something, and has not ended.
+	// operation was begun there, changed something, and has not ended; ended
+	// tells how operations ended whose end the node missed.
 	// Repeating it for an operation that is in the journal changes nothing.
-	Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string) error
+	Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string, ended map[string]Phase) error
+	// Journal returns what the node's journal says of an operation, over or
+	// not, or nil when it knows of none with that id.
+	Journal(ctx context.Context, op string) (*Entry, error)
 	// Do carries out a step's operations in order, up to the first that fails:
 	// it notes the step in the journal, durably, before it acts and after. note
 	// has the phase Doing or Undoing.

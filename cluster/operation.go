@@ -35,6 +35,7 @@ type Operation struct {
 
 // Operations puts together what the nodes' journals say, oldest first.
 func Operations(facts []*Facts) []*Operation {
+	doneAmong(facts)
 	byID := map[string]*Operation{}
 	var ops []*Operation
 	running := map[string]bool{}
@@ -104,6 +105,26 @@ func (o *Operation) index(step string) int {
 	return slices.IndexFunc(o.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
 }
 
+// owed lists, of an operation that was undone on some nodes, the others; nil
+// when it was undone on none.
+func (o *Operation) owed() []string {
+	var owed []string
+	undone := false
+	for _, name := range o.entry.Plan.NodeNames() {
+		log := o.logs[name]
+		switch {
+		case (Entry{Log: log}).Ended() == Undone:
+			undone = true
+		case len(log) > 0:
+			owed = append(owed, name)
+		}
+	}
+	if !undone {
+		return nil
+	}
+	return append([]string{}, owed...)
+}
+
 // last is the index of the last step that any node began, -1 if none did.
 func (o *Operation) last() int {
 	last := -1
@@ -132,6 +153,22 @@ func (o *Operation) firstOpen() int {
 
 // Plan returns what the operation was going to do.
 func (o *Operation) Plan() *Plan { return o.entry.Plan }
+
+// Left is what is left to do of the operation, or to undo: for --dry-run.
+func (o *Operation) Left(undo bool) *Plan {
+	p := *o.entry.Plan
+	p.Steps, p.Diff, p.Notes = nil, "", nil
+	if !undo {
+		p.Steps = o.entry.Plan.Steps[min(o.firstOpen(), len(o.entry.Plan.Steps)):]
+		return &p
+	}
+	for i := o.last(); i >= 0; i-- {
+		s := o.entry.Plan.Steps[i]
+		s.What = "undo: " + s.What
+		p.Steps = append(p.Steps, s)
+	}
+	return &p
+}
 
 // Logs returns what happened on each node, by its name.
 func (o *Operation) Logs() map[string][]Note { return o.logs }

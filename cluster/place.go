@@ -153,10 +153,12 @@ func evenLinks(ps *Problems, nodes []corosyncconf.Node) {
 		}
 		var v4, v6 []string
 		for _, n := range nodes {
-			if a, err := netip.ParseAddr(n.Addrs[link]); err == nil && a.Is4() {
-				v4 = append(v4, n.Name)
-			} else {
-				v6 = append(v6, n.Name)
+			switch a, err := netip.ParseAddr(n.Addrs[link]); {
+			case err != nil: // a name in a hand-made file
+			case a.Is4():
+				v4 = append(v4, n.Label())
+			default:
+				v6 = append(v6, n.Label())
 			}
 		}
 		if len(v4) > 0 && len(v6) > 0 {

@@ -26,6 +26,11 @@ type Plan struct {
 	Quorum  QuorumRange `json:"quorum"`
 	Notes   Problems    `json:"notes,omitempty"` // warnings that the admin should read
 
+	// Seen is what the plan was made from, by node: the Executor looks again
+	// when it has the locks, and refuses when something has changed. Nil: it
+	// does not look.
+	Seen map[string]Seen `json:"seen,omitempty"`
+
 	// Blobs are the new contents of files by their SHA-256 in hex. They are
 	// journalled beside the plan, never inside it: one of them may be the key.
 	Blobs map[string][]byte `json:"-"`
@@ -36,6 +41,40 @@ type Plan struct {
 type PlanNode struct {
 	Name      string   `json:"name"`
 	Addresses []string `json:"addresses"` // [user@]host[:port], in order of preference
+}
+
+// Seen is what a plan relies on of a node.
+type Seen struct {
+	Conf    string `json:"conf"` // hash of corosync.conf
+	Key     string `json:"key"`  // hash of the authkey
+	Active  bool   `json:"active"`
+	Version uint64 `json:"version"` // that runs
+	Quorate bool   `json:"quorate"`
+	Members []ID   `json:"members"` // that it sees, sorted
+}
+
+// seen is what a plan relies on of the node that f is of.
+func (f *Facts) seen() Seen {
+	s := Seen{Conf: f.Conf.Hash, Key: f.Key.Hash}
+	if rt := f.Runtime; rt != nil && rt.Err == nil {
+		s.Active, s.Quorate = true, rt.Quorum.Quorate
+		s.Version, _ = rt.Cmap.Uint("totem.config_version")
+		for _, m := range rt.Quorum.Members {
+			s.Members = append(s.Members, m.NodeID)
+		}
+		slices.Sort(s.Members)
+	}
+	return s
+}
+
+// relyOn notes what the plan was made from.
+func (p *Plan) relyOn(facts ...*Facts) {
+	if p.Seen == nil {
+		p.Seen = map[string]Seen{}
+	}
+	for _, f := range facts {
+		p.Seen[f.Node] = f.seen()
+	}
 }
 
 // QuorumRange is what a plan means for quorum.
@@ -77,6 +116,7 @@ type Act struct {
 	Nodes []string `json:"nodes"`
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
+	Conf  string   `json:"conf,omitempty"` // hash of the configuration that a reload is about to activate
 	Want  *Want    `json:"want,omitempty"` // awaited when the operations are done
 }
 
@@ -94,6 +134,7 @@ const (
 	OpStop    OpKind = "stop"    // stop Unit if it runs
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
+	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
@@ -102,6 +143,7 @@ const (
 	OpAside   OpKind = "aside"   // Path becomes Path.bak
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
+	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
 	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
 	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N
 )

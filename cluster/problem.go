@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -93,6 +94,9 @@ func (ps Problems) err() error {
 func ProblemsOf(err error) Problems {
 	if err == nil {
 		return nil
+	}
+	if open, ok := errors.AsType[*UnfinishedOpError](err); ok {
+		return append(slices.Clone(ProblemsOf(open.Cause)), ProblemsOf(open.Undo)...)
 	}
 	if ps, ok := errors.AsType[Problems](err); ok {
 		return ps

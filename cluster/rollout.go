@@ -3,6 +3,8 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"clusterctl/corosyncconf"
 )
@@ -19,8 +21,10 @@ type rollout struct {
 	plan    *Plan
 	nodes   []string // that carry the file: all that were reached
 	members []Member // of these, those where corosync runs
+	before  []Member // the members before the operation: what undoing comes back to
 	links   []int    // that are connected throughout
 	quorate bool     // whether the cluster is, and so has to stay
+	force   bool     // ... unless the admin wants it so
 	conf    *corosyncconf.File
 	version uint64 // the last one planned
 	back    uint64 // the version that the next rollout is taken back under
@@ -40,6 +44,7 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 			r.members = append(r.members, Member{n.Name, n.Conf.ID})
 		}
 	}
+	r.before = r.members
 	r.links = v.connected(r.members)
 	return r
 }
@@ -62,9 +67,8 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), r.conf.Bytes())
 	p.Quorum.Before, _ = v.voting(v.Conf.Config())
 	p.Quorum.After = point(reckon(r.conf.Config(), r.members).Tally())
-	p.Quorum.Lowest = p.Quorum.Before
-	if p.Quorum.After.Votes < p.Quorum.Before.Votes {
-		p.Quorum.Lowest = p.Quorum.After
+	if b, l := p.Quorum.Before, p.Quorum.Lowest; b.Votes-b.Quorum < l.Votes-l.Quorum {
+		p.Quorum.Lowest = b
 	}
 	return p, nil
 }
@@ -122,6 +126,15 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 	if err := undo.SetConfigVersion(r.back); err != nil {
 		return fmt.Errorf("edit corosync.conf: %w", err)
 	}
+	now := reckon(conf.Config(), r.members).Tally()
+	if r.quorate && !now.Quorate && !r.force {
+		var ps Problems
+		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
+		return ps
+	}
+	if low := r.plan.Quorum.Lowest; r.count == 0 || now.Votes-now.Quorum < low.Votes-low.Quorum {
+		r.plan.Quorum.Lowest = point(now)
+	}
 	r.back--
 	r.count++
 	p := r.plan
@@ -141,21 +154,38 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
 		})
 	if len(r.members) > 0 {
-		var names []string
-		for _, m := range r.members {
-			names = append(names, m.Name)
-		}
+		names := membersOf(r.members)
+		// While this is taken back, nodes that came may be on their way out.
+		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
+		seen := r.want(undo)
+		seen.Members = stayed
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Want: r.want(conf)},
+			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf)},
 			Undo: []Act{
 				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
-				{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Want: r.want(undo)},
+				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
 			},
 		})
 	}
 	r.conf = conf
 	return nil
+}
+
+// regain are the operations that give nodes the votes they get back, before a
+// reload makes that lasting. Without them each member would expect the votes a
+// moment before it counts them, which may be too many when another member has
+// died meanwhile.
+func regain(from, to corosyncconf.Config) []Op {
+	var ops []Op
+	for _, n := range to.Nodes {
+		for _, old := range from.Nodes {
+			if old.ID == n.ID && n.Votes > old.Votes {
+				ops = append(ops, Op{Kind: OpVotes, N: n.ID, Name: strconv.Itoa(n.Votes)})
+			}
+		}
+	}
+	return ops
 }
 
 // edited is the configuration after an edit, with its version one up.
@@ -222,6 +252,10 @@ func (v *View) settled(ps *Problems, force bool) {
 			p.Message = "a member, but it cannot be reached, and would reload its old file: " + p.Message
 			*ps = append(*ps, p)
 			continue
+		case n.Facts == nil && v.highest() == 0:
+			ps.add(CodeOwed, n.Name, "bring it back first, or write config_version: 1 into the file of every node and reload",
+				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
+			continue
 		case n.Facts == nil:
 			ps.warn(CodeOwed, n.Name, "copy "+ConfPath+" of a member there before corosync is started on it",
 				"it is away and does not get the new configuration")
@@ -229,6 +263,12 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 		if !n.check(ps) {
 			continue
+		}
+		if n.Facts.Corosync.Major < 3 {
+			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		}
+		if !n.active() && n.Facts.Units["corosync"].Running() || !n.active() && member(n.Conf.ID) {
+			ps.add(CodeCorosync, n.Name, "wait until it has started, or stop it", "corosync is neither up nor down there")
 		}
 		running := uint64(0)
 		if n.active() {
@@ -250,7 +290,31 @@ func (v *View) settled(ps *Problems, force bool) {
 			}
 		}
 	}
+	v.oneKey(ps, conf)
 	v.reloadable(ps, conf)
+}
+
+// oneKey refuses when the nodes have different keys: a reload reads the key's
+// file anew, and cuts off whoever has another one (exec/totemconfig.c).
+func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
+	if !conf.Totem.Encrypted() {
+		return
+	}
+	keys := map[string][]string{}
+	for _, n := range v.Nodes {
+		if n.Conf != nil && n.Facts != nil && n.Facts.UID == 0 {
+			keys[n.Facts.Key.Hash] = append(keys[n.Facts.Key.Hash], n.Name)
+		}
+	}
+	if len(keys) < 2 {
+		return
+	}
+	var texts []string
+	for _, names := range keys {
+		texts = append(texts, andList(names))
+	}
+	slices.Sort(texts)
+	ps.add(CodeKeyDrift, "", "make "+KeyPath+" equal on all nodes first", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
 // reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets

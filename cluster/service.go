@@ -72,15 +72,28 @@ func (v *View) plan() *Plan {
 	for _, n := range v.Nodes {
 		if n.Facts != nil && n.Conf != nil {
 			p.Nodes = append(p.Nodes, PlanNode{Name: n.Name, Addresses: n.Reach.Addresses})
+			p.relyOn(n.Facts)
 		}
 	}
 	return p
 }
 
+// skip leaves out, with a warning, a node that does not answer when all were
+// meant and not this one by name.
+func (s ServiceSpec) skip(ps *Problems, n *ViewNode) bool {
+	if !s.All || n.Facts != nil {
+		return false
+	}
+	p := NodeProblem(n.Name, n.Err)
+	p.Severity = Warning
+	*ps = append(*ps, p)
+	return true
+}
+
 // active tells whether corosync runs on the node.
 func (n *ViewNode) active() bool { return n.Facts != nil && n.Facts.Runtime != nil }
 
-// usable checks that a node can be told to do something.
+// check checks that a node can be told to do something.
 func (n *ViewNode) check(ps *Problems) bool {
 	if n.Facts == nil {
 		*ps = append(*ps, NodeProblem(n.Name, n.Err))
@@ -105,8 +118,15 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var names, paced []string
 	var members []Member
 	pacemaker := slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Facts != nil && n.Facts.Units["pacemaker"].Running() })
+	v.oneKey(&ps, conf)
+	for _, n := range v.Nodes {
+		if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want && n.Facts.seen().Version != v.Conf.ConfigVersion() {
+			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every member read its file, once all are the same",
+				"its file is version %d, but version %d runs; a node that is started now would be ahead", v.Conf.ConfigVersion(), n.Facts.seen().Version)
+		}
+	}
 	for _, n := range s.choose(&ps, v, "start") {
-		if !n.check(&ps) {
+		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
 		}
 		switch c := n.Facts.Conf; {
@@ -173,7 +193,7 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	var names, paced []string
 	var ids []ID
 	for _, n := range s.choose(&ps, v, "stop") {
-		if !n.check(&ps) {
+		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
 		}
 		for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {

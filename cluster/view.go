@@ -81,11 +81,12 @@ func reference(facts []*Facts) *corosyncconf.File {
 // nodeOf finds the entry of the machine f in the nodelist: by its name, else by
 // its addresses, as corosync does (totemconfig.c:find_local_node).
 func nodeOf(c corosyncconf.Config, f *Facts) *corosyncconf.Node {
-	byName := slices.IndexFunc(c.Nodes, func(n corosyncconf.Node) bool {
-		return n.Name != "" && (isHostname(f.Hostname, n.Name) || sameLabel(f.Hostname, n.Name))
-	})
-	if byName >= 0 {
-		return &c.Nodes[byName]
+	for _, same := range []func(a, b string) bool{strings.EqualFold, isHostname, sameLabel} { // the exact name first
+		for i, n := range c.Nodes {
+			if n.Name != "" && same(f.Hostname, n.Name) {
+				return &c.Nodes[i]
+			}
+		}
 	}
 	for i, n := range c.Nodes {
 		for _, addr := range n.Addrs {

@@ -22,19 +22,21 @@ const (
 func (r *run) await(ctx context.Context, w Want) error {
 	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
 	defer cancel()
-	var members []Member
-	for _, m := range w.Members {
-		if r.nodes[m.Name] != nil {
-			members = append(members, m)
-		}
-	}
+	members := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
+		return !slices.Contains(r.names(), m.Name) // away since before the operation
+	})
 	return each(members, func(m Member) error {
-		n := r.nodes[m.Name]
+		n, err := r.node(ctx, m.Name)
+		if err != nil {
+			cancel() // the others wait for it in vain
+			return nodeErr(m.Name, err)
+		}
 		missing := "corosync has not answered"
 		for pause := pollFirst; ; pause = min(2*pause, pollLast) {
 			rt, err := n.Runtime(ctx)
 			switch {
-			case err != nil && ctx.Err() == nil:
+			case lostConnection(err) || err != nil && ctx.Err() == nil:
+				cancel()
 				return nodeErr(m.Name, err)
 			case err == nil:
 				if missing = w.missing(m, rt); missing == "" {

@@ -52,8 +52,8 @@ func (t Totem) Crypto() (cipher, hash string) {
 
 // Encrypted reports whether corosync 3 encrypts its traffic.
 func (t Totem) Encrypted() bool {
-	cipher, _ := t.Crypto()
-	return cipher != "none"
+	cipher, hash := t.Crypto()
+	return cipher != "none" || hash != "none"
 }
 
 // Interface is what totem.interface sections say of one link or ring. Empty

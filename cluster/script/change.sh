@@ -8,29 +8,58 @@ J=/var/lib/clusterctl
 
 fail() { echo "$*" >&2; return 1; }
 digest() { if [ -e "$1" ]; then set -- "$(sha256sum <"$1")" && echo "${1%% *}"; else echo absent; fi; }
-note() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$E/log" && sync "$E/log" "$E"; }
+# note WORDS: one line in the journal, on the disk when this returns. On a full
+# disk the room kept for it in begin is used, since undoing must be noted too.
+note() {
+  local line
+  line="$(date -u +%FT%TZ) $*"
+  { printf '%s\n' "$line" >>"$E/log" && sync "$E/log"; } 2>/dev/null ||
+    { rm -f "$E/reserve" && printf '\n%s\n' "$line" >>"$E/log" && sync "$E/log"; } && sync "$E"
+}
+over() { grep -qE ' (done|undone)$' "$1/log" 2>/dev/null; }
 
-# retire ID: the operation is over; what it put in place need not be kept twice.
+# retire ID: the operation is over here, or never did anything. What it put in
+# place need not be kept twice, keys least of all, and only the last ones are kept.
 retire() {
-  [ -d "$J/op/$1" ] || return 0
-  rm -rf "$J/op/$1/blobs" "$J/done/$1" && mv "$J/op/$1" "$J/done/$1" && sync "$J/op" "$J/done"
+  local entry=$J/op/$1
+  [ -d "$entry" ] || return 0
+  [ ! -s "$entry/log" ] || over "$entry" || { fail "operation $1 is not over"; return; }
+  rm -rf "$entry/blobs" "$entry/reserve" "$entry/before/etc/corosync"/authkey* "$J/done/$1" &&
+    mv "$entry" "$J/done/$1" && sync "$J/op" "$J/done" || return
+  set -- "$J"/done/*
+  while [ $# -gt 50 ]; do rm -rf "$1"; shift; done
 }
 
-# begin ID JSON-LENGTH COUNT (HASH LENGTH)... COUNT PATH... COUNT UNIT... <json+blobs
+# begin COUNT ID-OVER... ID JSON-LENGTH COUNT (HASH LENGTH)... COUNT PATH... COUNT UNIT... <json+blobs
 begin() {
-  local id=$1 new=$J/op/.$1 entry other n path unit
+  local id new entry other n=$1
+  shift
+  while [ "$n" -gt 0 ]; do # over everywhere else: this node missed the end
+    E=$J/op/$1
+    [ ! -d "$E" ] || over "$E" || [ ! -s "$E/log" ] || note "${2}" || return
+    n=$((n - 1)); shift 2
+  done
+  id=$1 new=$J/op/.$1
+  rm -rf "$J"/op/.[0-9]*
   for entry in "$J"/op/*/; do
     other=${entry%/} other=${other##*/}
     [ "$other" = '*' ] && continue
     [ "$other" = "$id" ] && return 0
-    if [ ! -s "$entry/log" ] || grep -qE ' (done|undone)$' "$entry/log"; then
+    if [ ! -s "$entry/log" ] || over "$entry"; then
       retire "$other" || return
     else
       echo "$other" >&2
       return 76
     fi
   done
-  rm -rf "$new" && mkdir -p "$new/before" "$new/blobs" && head -c "$2" >"$new/op.json" || return
+  fill "$@" && return
+  n=$?
+  rm -rf "$new"
+  return $n
+}
+fill() { # as begin, from ID on
+  local id=$1 new=$J/op/.$1 n path
+  mkdir -p "$new/before" "$new/blobs" && head -c 4096 /dev/zero >"$new/reserve" && head -c "$2" >"$new/op.json" || return
   n=$3; shift 3
   while [ "$n" -gt 0 ]; do
     head -c "$2" >"$new/blobs/$1" && [ "$(digest "$new/blobs/$1")" = "$1" ] || return
@@ -51,9 +80,26 @@ begin() {
   find "$new" -depth -exec sync {} + && mv "$new" "$J/op/$id" && sync "$J/op"
 }
 
+# journal ID: the entry, its log, and where they are: op, done or none.
+journal() {
+  local where entry
+  for where in op done; do
+    entry=$J/$where/$1
+    [ -d "$entry" ] || continue
+    put where 0 "$where"
+    file op "$entry/op.json"
+    file log "$entry/log"
+    put end 0 ''
+    return
+  done
+  put where 0 none
+  put end 0 ''
+}
+
 # blobs ID: name, length and content of each.
 blobs() {
   local blob
+  [ -d "$J/op/$1/blobs" ] || { fail "operation $1 is not in the journal"; return; }
   for blob in "$J/op/$1/blobs/"*; do
     [ -e "$blob" ] || continue
     printf '%s 0 %s\n' "${blob##*/}" "$(stat -c %s "$blob")" && cat "$blob" && echo || return
@@ -96,7 +142,7 @@ check() { # FILE
 }
 
 op_put() { # PATH BLOB BASE MODE
-  [ "$(digest "$1")" = "$2" ] && return
+  [ "$(digest "$1")" = "$2" ] && { chmod "$4" "$1"; return; }
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
 op_stage() { # PATH BLOB BASE MODE
@@ -146,15 +192,22 @@ op_stop() {
   esac
 }
 op_enable() { systemctl -q enable "$5"; }
-op_reset() {
+op_reset() { # - - - - UNIT: enabled and active as it was
+  local unit active enabled
+  op_boot "$@" || return
+  while read -r unit active enabled; do
+    [ "$unit" = "$5" ] || continue
+    case $active in
+    active) systemctl is-active -q "$unit" || op_start '' '' '' '' "$unit" || return ;;
+    *) op_stop '' '' '' '' "$unit" || return ;;
+    esac
+  done <"$E/units"
+}
+op_boot() { # - - - - UNIT: enabled as it was
   local unit active enabled
   while read -r unit active enabled; do
     [ "$unit" = "$5" ] || continue
     case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
-    case $active in
-    active) systemctl is-active -q "$unit" || op_start '' '' '' '' "$unit" || return ;;
-    *) ! systemctl is-active -q "$unit" || systemctl stop "$unit" || return ;;
-    esac
   done <"$E/units"
 }
 op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
@@ -175,7 +228,10 @@ op_expect() { # - - - - - - N
   local out
   out=$(corosync-quorumtool -e "$7" 2>&1) || fail "corosync-quorumtool -e $7: $out"
 }
-op_forget() { ! command -v crm_node >/dev/null || crm_node --force -R "$6"; }
+op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } # - - - - - VOTES NODEID
+op_forget() { # of what is done already: a failure is told by pacemaker's own tools
+  ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
+}
 op_ids() { # - - - - - NAME N
   local name highest
   { read -r name && read -r highest; } <"$J/ids" 2>/dev/null

@@ -13,12 +13,18 @@ run hashes sha256sum /etc/corosync/corosync.conf /etc/corosync/authkey
 run units systemctl show -p Id,LoadState,ActiveState,UnitFileState $1
 run addrs ip -o addr show up
 run disk df -Pk /etc /var/lib
-for name in "${@:2}"; do run "resolve:$name" getent ahosts "$name"; done
+# Names as ring addresses, with those that were asked for.
+while read -r key value; do
+  case $key:$value in
+  ring[0-7]_addr::*[!0-9.:a-fA-F]*) set -- "$@" "${value//[[:space:]]/}" ;;
+  esac
+done 2>/dev/null </etc/corosync/corosync.conf
+for name in "${@:2}"; do run "resolve:$name" timeout 5 getent ahosts "$name"; done
 
 file ids /var/lib/clusterctl/ids
 if systemctl -q is-active pacemaker 2>/dev/null; then
-  run stonith crm_attribute -t crm_config -n stonith-enabled -q -d true
-  run maintenance crm_attribute -t crm_config -n maintenance-mode -q -d false
+  run stonith timeout 5 crm_attribute -t crm_config -n stonith-enabled -q -d true
+  run maintenance timeout 5 crm_attribute -t crm_config -n maintenance-mode -q -d false
 fi
 
 for dir in /var/lib/clusterctl/op/*/; do
@@ -28,6 +34,15 @@ for dir in /var/lib/clusterctl/op/*/; do
   file "op:$id" "$dir/op.json"
   file "log:$id" "$dir/log"
 done
-if [ -s /var/lib/clusterctl/holder ] && ! flock -n /var/lib/clusterctl/lock true 2>/dev/null; then
+# How the last operations ended, for nodes that missed the end.
+ended=
+for dir in /var/lib/clusterctl/done/*/; do
+  [ -s "$dir/log" ] || continue
+  mapfile -t lines <"$dir/log"
+  id=${dir%/}
+  ended+="${id##*/} ${lines[-1]##* }"$'\n'
+done
+put ended 0 "$ended"
+if [ -s /var/lib/clusterctl/holder ] && ! flock -s -n /var/lib/clusterctl/lock true 2>/dev/null; then
   file holder /var/lib/clusterctl/holder
 fi

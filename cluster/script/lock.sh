@@ -7,7 +7,7 @@ elif ! : 9<>/var/lib/clusterctl/lock; then
   (exit 1)
 else
   exec 9<>/var/lib/clusterctl/lock
-  if flock -n 9; then
+  if flock -w 1 9; then # a status may be probing it at this moment
     printf '%s,"since":"%s"}\n' "$1" "$(date -u +%FT%TZ)" >/var/lib/clusterctl/holder
   else
     exec 9<&-

@@ -30,15 +30,6 @@ old files.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args
-			if s.Offline || s.Force {
-				question := fmt.Sprintf("Take %s out of the cluster without stopping it?", strings.Join(args, ", "))
-				if s.Force {
-					question = fmt.Sprintf("Take %s out of the cluster even if the rest has no quorum then?", strings.Join(args, ", "))
-				}
-				if err := a.ask(c.Context(), question); err != nil {
-					return err
-				}
-			}
 			return a.delnode(c.Context(), s)
 		},
 	}
@@ -66,6 +57,18 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 	if err != nil {
 		return err
 	}
+	if s.Offline || s.Force {
+		how := "without stopping " + themText(len(s.Nodes))
+		if s.Force {
+			how = "even if the rest is left without quorum"
+		}
+		p.Close()
+		if err := a.ask(ctx, fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(view.Named(s.Nodes), ", "), plan.Cluster, how)); err != nil {
+			return err
+		}
+		p = a.progress()
+		defer p.Close()
+	}
 	done, err := a.carryOut(ctx, conn, p, plan, nodes)
 	if err != nil || !done {
 		return err
@@ -77,6 +80,13 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 	}
 	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", plan.Cluster, strings.Join(names, ", "))
 	return err
+}
+
+func themText(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
 }
 
 func (a *app) expectedCmd() *cobra.Command {
@@ -99,9 +109,6 @@ corosync.conf again. With several partitions -H is required.`,
 }
 
 func (a *app) expected(ctx context.Context, votes int) error {
-	if err := a.ask(ctx, fmt.Sprintf("Have the cluster expect %s?", plural(votes, "vote"))); err != nil {
-		return err
-	}
 	ctx, cancel := a.context(ctx)
 	defer cancel()
 	p := a.progress()
@@ -117,6 +124,14 @@ func (a *app) expected(ctx context.Context, votes int) error {
 	plan, err := cluster.PlanExpected(votes, view)
 	if err != nil {
 		return err
+	}
+	if len(plan.Steps) > 0 {
+		p.Close()
+		if err := a.ask(ctx, fmt.Sprintf("Have cluster %s expect %s?", plan.Cluster, plural(votes, "vote"))); err != nil {
+			return err
+		}
+		p = a.progress()
+		defer p.Close()
 	}
 	done, err := a.carryOut(ctx, conn, p, plan, nodes)
 	if err != nil || a.dryRun {

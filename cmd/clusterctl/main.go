@@ -22,7 +22,7 @@ func mainExit() int {
 	defer cancel(nil)
 	var changing atomic.Bool
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
@@ -42,5 +42,5 @@ func mainExit() int {
 	})
 }
 
-// errInterrupted is the cause of a context that Ctrl-C or SIGTERM ended.
+// errInterrupted is the cause of a context that Ctrl-C, SIGTERM or SIGHUP ended.
 var errInterrupted = errors.New("interrupted")

@@ -45,12 +45,15 @@ func (a *app) openOps(ctx context.Context) (*cluster.Connector, []*cluster.Opera
 	p := a.progress()
 	defer p.Close()
 	t := p.Start("look for operations")
-	ops, nodes, err := c.FindOperations(ctx, seeds)
+	ops, nodes, warnings, err := c.FindOperations(ctx, seeds)
 	if err != nil {
 		t.Fail()
 		return nil, nil, nil, err
 	}
 	t.Done()
+	for _, w := range warnings {
+		p.Warn("warning: " + w.String())
+	}
 	return c, ops, nodes, nil
 }
 
@@ -172,7 +175,7 @@ func (a *app) opEnd(ctx context.Context, list []string, verb string) error {
 		return err
 	}
 	if a.dryRun {
-		return a.printPlan(o.Plan())
+		return a.printPlan(o.Left(verb == "undo"))
 	}
 	if verb == "undo" {
 		if err := a.ask(ctx, fmt.Sprintf("Take back %q on %s?", o.Command, strings.Join(o.Nodes, ", "))); err != nil {

@@ -38,11 +38,6 @@ func (a *app) stopCmd() *cobra.Command {
 Without NODE and --all: this machine, if it is a node.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args
-			if s.All && len(args) == 0 {
-				if err := a.ask(c.Context(), "Stop corosync on every node of the cluster?"); err != nil {
-					return err
-				}
-			}
 			return a.service(c.Context(), "stop", s, cluster.PlanStop)
 		},
 	}
@@ -67,6 +62,14 @@ func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, m
 	plan, err := makePlan(s, view)
 	if err != nil {
 		return err
+	}
+	if verb == "stop" && s.All && len(plan.Steps) > 0 {
+		p.Close()
+		if err := a.ask(ctx, fmt.Sprintf("Stop corosync on every node of cluster %s?", plan.Cluster)); err != nil {
+			return err
+		}
+		p = a.progress()
+		defer p.Close()
 	}
 	ran, err := a.carryOut(ctx, conn, p, plan, nodes)
 	if err != nil || a.dryRun {
