@@ -39,6 +39,11 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)
 	}
+	for _, p := range ps {
+		if p.Code == CodeExists { // what else could be said follows from it
+			return nil, ps.Errors()
+		}
+	}
 	together(&ps, append(v.reached(), facts...))
 	nodes := s.place(&ps, v, facts)
 	if err := ps.err(); err != nil {

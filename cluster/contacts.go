@@ -48,7 +48,7 @@ func (c Contacts) Write(cluster string, names []string, endpoints []ssh.Endpoint
 	if err != nil {
 		return fmt.Errorf("write %s: %w", c.Path(cluster), err)
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // not there any more when all went well
 	if _, err = tmp.WriteString(b.String()); err == nil {
 		err = tmp.Sync()
 	}

@@ -93,7 +93,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		p.Steps = append(p.Steps, Step{
 			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}}}},
 		})
 	}
 	if !s.NoStart {

@@ -261,7 +261,7 @@ func (v *View) settled(ps *Problems, force bool) {
 				"it is away and does not get the new configuration")
 			continue
 		}
-		if !n.check(ps) {
+		if !n.check(ps) || n.Facts.UID != 0 {
 			continue
 		}
 		if n.Facts.Corosync.Major < 3 {

@@ -391,7 +391,7 @@ func diagnoseMembers(ps *Problems, s *Status, names map[ID]string, parts []*part
 		}
 	}
 	if q := s.Quorum; q.Quorate && q.HighestExpected > 0 && q.ExpectedVotes < q.HighestExpected {
-		ps.warn(CodeExpected, "", "", "%d votes are expected here, %d elsewhere", q.ExpectedVotes, q.HighestExpected)
+		ps.warn(CodeExpected, "", "", "expected votes are %d here, %d elsewhere", q.ExpectedVotes, q.HighestExpected)
 	}
 }
 
@@ -453,7 +453,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 	}
 	if q := s.Quorum; q.Nodes > 0 && conf.ExpectedVotes() > 0 && q.ExpectedVotes != conf.ExpectedVotes() {
 		ps.warn(CodeExpected, "", "the next reload takes the file's number again",
-			"%d votes are expected, the file says %d", q.ExpectedVotes, conf.ExpectedVotes())
+			"expected votes are %d, the file says %d", q.ExpectedVotes, conf.ExpectedVotes())
 	}
 }
 

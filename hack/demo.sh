@@ -1,6 +1,7 @@
 #!/bin/sh
-# What clusterctl does, in half a minute on three real nodes of a lab: a cluster
-# is created, a node is cut off and comes back. `make demo` builds what it runs.
+# The life of a cluster, in a minute on five real nodes of a lab: it is created,
+# grows, has a node cut off and back again, shrinks, and is helped out when most
+# of it is dead. `make demo` builds what it runs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,7 @@ trap 'exit 143' TERM
 
 # ctl runs clusterctl beside the nodes, as on an admin's own machine.
 ctl() { bin/clusterlab exec --name "$lab" bin/clusterctl "$@"; }
+fault() { bin/clusterlab fault "$@" --name "$lab"; }
 
 heading() { printf '\n== %s\n' "$*"; }
 
@@ -45,24 +47,42 @@ await() {
 		sleep 1
 	done
 }
-noticed() { ctl status --connect-timeout 1s -o json | grep -q '"total_votes": 2,'; }
+# votes N and healthy are what status says.
+votes() { ctl status --connect-timeout 1s -o json | grep -q "\"total_votes\": $1,"; }
 healthy() { ctl status --connect-timeout 1s -o json >/dev/null; }
 
-heading "Three machines: each has its own systemd, sshd, corosync and addresses"
-bin/clusterlab up --name "$lab" --nodes 3 --links 2 >/dev/null
+heading "Five machines: each has its own systemd, sshd, corosync and addresses"
+bin/clusterlab up --name "$lab" --nodes 5 --links 2 >/dev/null
 bin/clusterlab ps | sed -n "1p; /^$lab /p"
 
-heading "They become a cluster with two links"
+heading "Three of them become a cluster with two links"
 show 0 create prod n1 n2 n3 --link 10.99.10.0/24 --link 10.99.11.0/24
 show 0 status
 
-heading "The network cables of n3 are pulled, the one for SSH too; the others notice"
-bin/clusterlab fault cut n3 --name "$lab"
-await 60 noticed
-show 3 status --connect-timeout 2s
+heading "The other two are added, in one operation: their votes come last"
+show 0 add n4 n5
 
-heading "The cables are put back; corosync needs no help"
-bin/clusterlab fault heal n3 --name "$lab"
+heading "Both cluster networks of n5 are cut; the others notice"
+fault cut n5 --link 0 --link 1
+await 60 votes 4
+show 3 status
+
+heading "They are mended; corosync needs no help"
+fault heal n5 --link 0 --link 1
+await 60 healthy
+show 0 nodes
+
+heading "Two nodes leave: their votes go first"
+show 0 delnode n4 n5
+
+heading "The power of n2 and n3 fails: one of three has no quorum, until it is told"
+fault kill n2
+fault kill n3
+await 60 votes 1
+show 0 expected 1 --yes --connect-timeout 2s
+
+heading "They are back; corosync expects three votes again"
+fault boot n2
+fault boot n3
 await 60 healthy
 show 0 status
-show 0 nodes

@@ -399,7 +399,7 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 		dropIn(slow)
 		before := s.state()
 		r := during(func() error { return n3.CutAll(t.Context()) })
-		if r.code != cli.ExitPartial || !strings.Contains(r.err, "clusterctl op undo") {
+		if r.code != cli.ExitPartial || !strings.Contains(r.err, "clusterctl -H n1 op undo") {
 			t.Errorf("want exit code %d, got %v", cli.ExitPartial, r)
 		}
 		if err := n3.HealAll(t.Context()); err != nil {

@@ -188,11 +188,12 @@ func (a *app) dial(ctx context.Context, jump string, extra ...string) (*ssh.Dial
 	opts := a.ssh
 	opts.Jump = jump
 	opts.ConnectTimeout = a.connect
+	opts.Home = homeDir()
 	opts.ConfigFiles = extra
 	if a.sshConfig != "" {
 		opts.ConfigFiles = append(opts.ConfigFiles, a.sshConfig)
 	} else {
-		home, _ := os.UserHomeDir()
+		home := homeDir()
 		for _, file := range []string{filepath.Join(home, ".ssh", "config"), "/etc/ssh/ssh_config"} {
 			if _, err := os.Stat(file); err == nil { // one that is named must be there; these need not
 				opts.ConfigFiles = append(opts.ConfigFiles, file)
@@ -218,10 +219,22 @@ func (a *app) dial(ctx context.Context, jump string, extra ...string) (*ssh.Dial
 func (a *app) contacts() cluster.Contacts {
 	dir, _ := a.env.LookupEnv("XDG_CONFIG_HOME")
 	if dir == "" {
-		home, _ := os.UserHomeDir()
+		home := homeDir()
 		dir = filepath.Join(home, ".config")
 	}
 	return cluster.Contacts{Dir: filepath.Join(dir, "clusterctl")}
+}
+
+// homeDir is the user's home directory, also where no HOME is set, as under
+// cloud-init and in systemd units.
+func homeDir() string {
+	if home, err := os.UserHomeDir(); err == nil {
+		return home
+	}
+	if u, err := user.Current(); err == nil {
+		return u.HomeDir
+	}
+	return ""
 }
 
 // seeds are the nodes from which a cluster is found: --host, --cluster, this
