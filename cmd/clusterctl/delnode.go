@@ -30,6 +30,11 @@ old files.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args
+			if s.Offline || s.Force {
+				if err := a.canAsk("delnode with --offline or --force"); err != nil {
+					return err
+				}
+			}
 			return a.delnode(c.Context(), s)
 		},
 	}
@@ -102,6 +107,9 @@ corosync.conf again. With several partitions -H is required.`,
 			votes, err := strconv.Atoi(args[0])
 			if err != nil || votes < 1 {
 				return usageText("expected votes %q: use a number from 1 up", args[0])
+			}
+			if err := a.canAsk("expected"); err != nil {
+				return err
 			}
 			return a.expected(c.Context(), votes)
 		},

@@ -30,7 +30,12 @@ or undo it. -H names any node that took part.`,
 		&cobra.Command{Use: "resume [ID]", Short: "Carry on with an operation", Args: args(cobra.MaximumNArgs(1)),
 			RunE: func(c *cobra.Command, list []string) error { return a.opEnd(c.Context(), list, "resume") }},
 		&cobra.Command{Use: "undo [ID]", Short: "Take an operation back", Args: args(cobra.MaximumNArgs(1)),
-			RunE: func(c *cobra.Command, list []string) error { return a.opEnd(c.Context(), list, "undo") }},
+			RunE: func(c *cobra.Command, list []string) error {
+				if err := a.canAsk("op undo"); err != nil {
+					return err
+				}
+				return a.opEnd(c.Context(), list, "undo")
+			}},
 	)
 	return c
 }

@@ -331,16 +331,22 @@ func (a *app) commandLine() string {
 	return "clusterctl " + ssh.Quote(a.env.Args...)
 }
 
-// ask asks whether to go on. Without a terminal only --yes says so.
+// canAsk refuses a command that will ask, when nobody can answer: before
+// anything is looked at, so that a script fails the same way each time.
+func (a *app) canAsk(what string) error {
+	if a.yes || a.dryRun || a.streams.InTTY && a.streams.ErrTTY {
+		return nil
+	}
+	return cluster.Problems{{Severity: cluster.Error, Code: cluster.CodeNeedsYes,
+		Message: what + " asks before it goes on, and there is no terminal to ask on", Remedy: "add --yes"}}
+}
+
+// ask asks whether to go on; see canAsk.
 func (a *app) ask(ctx context.Context, question string) error {
 	if a.yes || a.dryRun {
 		return nil
 	}
 	ok, err := a.streams.Confirm(ctx, question)
-	if errors.Is(err, cli.ErrNotTerminal) {
-		return cluster.Problems{{Severity: cluster.Error, Code: cluster.CodeNeedsYes,
-			Message: "this needs a yes, and there is no terminal to ask on: " + question, Remedy: "add --yes"}}
-	}
 	if err != nil {
 		return err
 	}

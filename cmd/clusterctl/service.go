@@ -38,6 +38,11 @@ func (a *app) stopCmd() *cobra.Command {
 Without NODE and --all: this machine, if it is a node.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args
+			if s.All {
+				if err := a.canAsk("stop --all"); err != nil {
+					return err
+				}
+			}
 			return a.service(c.Context(), "stop", s, cluster.PlanStop)
 		},
 	}
