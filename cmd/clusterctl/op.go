@@ -30,12 +30,7 @@ or undo it. -H names any node that took part.`,
 		&cobra.Command{Use: "resume [ID]", Short: "Carry on with an operation", Args: args(cobra.MaximumNArgs(1)),
 			RunE: func(c *cobra.Command, list []string) error { return a.opEnd(c.Context(), list, "resume") }},
 		&cobra.Command{Use: "undo [ID]", Short: "Take an operation back", Args: args(cobra.MaximumNArgs(1)),
-			RunE: func(c *cobra.Command, list []string) error {
-				if err := a.canAsk("op undo"); err != nil {
-					return err
-				}
-				return a.opEnd(c.Context(), list, "undo")
-			}},
+			RunE: func(c *cobra.Command, list []string) error { return a.opEnd(c.Context(), list, "undo") }},
 	)
 	return c
 }
@@ -183,6 +178,9 @@ func (a *app) opEnd(ctx context.Context, list []string, verb string) error {
 		return a.printPlan(o.Left(verb == "undo"))
 	}
 	if verb == "undo" {
+		if err := a.canAsk("op undo"); err != nil {
+			return err
+		}
 		if err := a.ask(ctx, fmt.Sprintf("Take back %q on %s?", o.Command, strings.Join(o.Nodes, ", "))); err != nil {
 			return err
 		}
