@@ -226,22 +226,8 @@ func TestNodeFailedAddLeavesTheClusterAsItWas(t *testing.T) {
 			before := s.on("n1", "cat /etc/corosync/corosync.conf")
 			dropIn(tt.dropIn)
 			watchers := s.watch(old...)
-			cmd := s.command(t.Context(), "-H", "n1", "add", "n4")
-			var errs bytes.Buffer
-			cmd.Stderr = &errs
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			s.await("the first step on n4", func() bool {
-				out, _ := n4.Run(t.Context(), "cat /var/lib/clusterctl/op/*/log 2>/dev/null")
-				return strings.Contains(out, "do quiet")
-			})
-			if err := tt.do(); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait() // its exit code comes next
-			if code := cmd.ProcessState.ExitCode(); code != tt.code {
-				t.Errorf("exit code %d, want %d:\n%s", code, tt.code, errs.String())
+			if r := s.midway("n4", tt.do, nil, "-H", "n1", "add", "n4"); r.code != tt.code {
+				t.Errorf("want exit code %d, got %v", tt.code, r)
 			}
 			if err := tt.mend(); err != nil {
 				t.Fatal(err)

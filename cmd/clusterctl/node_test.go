@@ -315,6 +315,42 @@ func TestNodeCreateAndStatus(t *testing.T) {
 	}
 }
 
+// midway runs clusterctl and does something to it, or to a node, while its first
+// step is at work on that node.
+func (s *site) midway(node string, do func() error, signals []os.Signal, args ...string) result {
+	s.t.Helper()
+	cmd := s.command(s.t.Context(), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its exit code is looked at by the caller
+		close(ended)
+	}()
+	s.await("the first step on "+node, func() bool {
+		select {
+		case <-ended:
+			s.t.Fatalf("it ended before its first step on %s:\n%s", node, errs.String())
+		default:
+		}
+		log, _ := s.Node(node).Run(s.t.Context(), "cat /var/lib/clusterctl/op/*/log 2>/dev/null")
+		return strings.Contains(log, "do quiet")
+	})
+	if err := do(); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, sig := range signals {
+		if err := cmd.Process.Signal(sig); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	<-ended
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
 // A create that fails on a node, for whatever reason, leaves no node changed.
 func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3, Links: 2})
@@ -326,26 +362,7 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 	}
 	const slow = "[Service]\nExecStop=/bin/sleep 2"
 	during := func(do func() error, signals ...os.Signal) result {
-		cmd := s.command(t.Context(), s.create()...)
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		s.await("the first step on n3", func() bool {
-			out, _ := n3.Run(t.Context(), "cat /var/lib/clusterctl/op/*/log 2>/dev/null")
-			return strings.Contains(out, "do quiet")
-		})
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-		for _, sig := range signals {
-			if err := cmd.Process.Signal(sig); err != nil {
-				t.Fatal(err)
-			}
-		}
-		_ = cmd.Wait() // its exit code is looked at by the caller
-		return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+		return s.midway("n3", do, signals, s.create()...)
 	}
 	tests := []struct {
 		name   string
