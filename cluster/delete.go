@@ -143,7 +143,7 @@ func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting 
 		}
 	}
 	d.roll.leave(func(name string) bool { // what does not run there needs no new file
-		return has1(d.alive, name) && !slices.ContainsFunc(d.stopping, func(m Member) bool { return m.Name == name })
+		return among(d.alive, name) && !slices.ContainsFunc(d.stopping, func(m Member) bool { return m.Name == name })
 	})
 	return d
 }
@@ -159,7 +159,7 @@ func (d *deleting) all(force bool) error {
 		}
 	}
 	rest := slices.Clone(d.roll.members)
-	rest = slices.DeleteFunc(rest, func(m Member) bool { return has1(d.alive, m.Name) })
+	rest = slices.DeleteFunc(rest, func(m Member) bool { return among(d.alive, m.Name) })
 	if t := reckon(d.settled(), rest).Tally(); !force && d.v.quorate() && !t.Quorate {
 		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
@@ -182,7 +182,7 @@ func (d *deleting) all(force bool) error {
 // settled is what the nodelist comes to in the end.
 func (d *deleting) settled() corosyncconf.Config {
 	conf := d.roll.conf.Config()
-	conf.Nodes = slices.DeleteFunc(slices.Clone(conf.Nodes), func(n corosyncconf.Node) bool { return has1(d.alive, n.Label()) })
+	conf.Nodes = slices.DeleteFunc(slices.Clone(conf.Nodes), func(n corosyncconf.Node) bool { return among(d.alive, n.Label()) })
 	if conf.Quorum.ExpectedVotes > 0 {
 		for _, n := range d.alive {
 			conf.Quorum.ExpectedVotes -= n.Conf.Votes
@@ -200,8 +200,8 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 		}
 	}
 	with := slices.Clone(d.roll.members)
-	d.roll.leave(func(name string) bool { return has1(nodes, name) })
-	stopping := slices.DeleteFunc(slices.Clone(d.stopping), func(m Member) bool { return !has1(nodes, m.Name) })
+	d.roll.leave(func(name string) bool { return among(nodes, name) })
+	stopping := slices.DeleteFunc(slices.Clone(d.stopping), func(m Member) bool { return !among(nodes, m.Name) })
 	d.stop(viewNames(nodes), stopping, with)
 	d.lockOut(nodes)
 	if err := d.unlist(nodes); err != nil {
@@ -311,7 +311,7 @@ func viewNames(nodes []*ViewNode) []string {
 	return names
 }
 
-func has1(nodes []*ViewNode, name string) bool { return slices.Contains(viewNames(nodes), name) }
+func among(nodes []*ViewNode, name string) bool { return slices.Contains(viewNames(nodes), name) }
 
 func membersOf(ms []Member) []string {
 	names := make([]string, len(ms))
@@ -382,7 +382,7 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 func (d *deleting) forget() {
 	var with []string
 	for _, n := range d.v.Nodes {
-		if n.active() && n.Conf != nil && !has1(d.alive, n.Name) && n.Facts.Units["pacemaker"].Running() {
+		if n.active() && n.Conf != nil && !among(d.alive, n.Name) && n.Facts.Units["pacemaker"].Running() {
 			with = append(with, n.Name)
 		}
 	}
