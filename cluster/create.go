@@ -99,7 +99,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	if !s.NoStart {
 		p.Steps = append(p.Steps, Step{
 			ID: "start", What: "start corosync and see the nodes come together", Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: s.watched(conf.Config()), Deadline: formTime(len(nodes))}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: knetLinks(conf.Config()), Deadline: formTime(len(nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
 		})
 		if len(paced) > 0 {
@@ -129,9 +129,9 @@ func (s CreateSpec) encrypted() bool {
 	return s.Transport == "knet" && s.CryptoCipher+s.CryptoHash != "nonenone"
 }
 
-// watched are the links whose state corosync tells: with knet, all.
-func (s CreateSpec) watched(c corosyncconf.Config) []int {
-	if s.Transport != "knet" {
+// knetLinks are the links whose state corosync tells: with knet, all.
+func knetLinks(c corosyncconf.Config) []int {
+	if c.Totem.Transport != "knet" {
 		return nil
 	}
 	return c.Links()

@@ -584,6 +584,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	}
 	want := *a.Want
 	want.Later = true
+	want.Links = nil // a link that went down is perhaps why this is taken back
 	for {
 		// A node that is lost need not be seen any more, nor asked.
 		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.nodes[m.Name] == nil || u.isFailed(m.Name) })

@@ -170,6 +170,7 @@ type Want struct {
 	Gone     []ID          `json:"gone,omitempty"`     // none of them sees these
 	Quorate  bool          `json:"quorate"`            // each of them is quorate
 	Links    []int         `json:"links,omitempty"`    // each is connected to each on these links
+	Soft     bool          `json:"soft,omitempty"`     // links that stay down are only warned of
 	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
 	Expected int           `json:"expected,omitempty"` // votes that each expects
 	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good

@@ -171,7 +171,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		p.Steps = append(p.Steps, Step{
 			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Links: knetLinks(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
 		})
 	}

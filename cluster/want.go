@@ -15,6 +15,7 @@ import (
 const (
 	pollFirst = 20 * time.Millisecond
 	pollLast  = 300 * time.Millisecond
+	softLinks = 10 * time.Second // knet finds a link within a few seconds, if it can
 )
 
 // await waits until every member of w that takes part sees what w wants, and
@@ -25,6 +26,7 @@ func (r *run) await(ctx context.Context, w Want) error {
 	members := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
 		return !slices.Contains(r.names(), m.Name) // away since before the operation
 	})
+	began := time.Now()
 	return each(members, func(m Member) error {
 		n, err := r.node(ctx, m.Name)
 		if err != nil {
@@ -39,7 +41,16 @@ func (r *run) await(ctx context.Context, w Want) error {
 				cancel()
 				return nodeErr(m.Name, err)
 			case err == nil:
-				if missing = w.missing(m, rt); missing == "" {
+				if missing = w.missing(rt); missing != "" {
+					break
+				}
+				if missing = w.missingLinks(m, rt); missing == "" {
+					return nil
+				}
+				if w.Soft && time.Since(began) > softLinks {
+					if r.Report != nil {
+						r.Report.Warn(fmt.Sprintf("warning: %s: %s", m.Name, missing))
+					}
 					return nil
 				}
 			}
@@ -65,9 +76,8 @@ func (r *run) notFormed(n Node, w Want, missing string) error {
 		Remedy: "check that the nodes reach each other on every link (UDP 5405 and up)"}
 }
 
-// missing says what is not yet as w wants it in r, which is what m sees; "" when
-// all is.
-func (w Want) missing(m Member, r *Runtime) string {
+// missing says what is not yet as w wants it in r, links apart; "" when all is.
+func (w Want) missing(r *Runtime) string {
 	switch {
 	case r == nil:
 		return "corosync is not running"
@@ -102,10 +112,7 @@ func (w Want) missing(m Member, r *Runtime) string {
 	if w.Expected != 0 && r.Quorum.Expected != w.Expected {
 		return fmt.Sprintf("it expects %d votes, not %d", r.Quorum.Expected, w.Expected)
 	}
-	if text := w.missingVersion(r); text != "" {
-		return text
-	}
-	return w.missingLinks(m, r)
+	return w.missingVersion(r)
 }
 
 // missingVersion says why w.Version does not run, or not in full. The tool that
@@ -137,6 +144,7 @@ func (w Want) missingVersion(r *Runtime) string {
 	return ""
 }
 
+// missingLinks says which link that w wants m does not see connected in r.
 func (w Want) missingLinks(m Member, r *Runtime) string {
 	if len(w.Members) < 2 {
 		return "" // corosync shows the links of a single node only in part
