@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit lint cross docs setup clean
+.PHONY: build demo test unit bench lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -30,6 +30,10 @@ unit:
 lint:
 	$(GO) vet -tags node ./...
 	$(LINT) run ./...
+
+# How long things take, beside the same work done by bare ssh; minutes. No test.
+bench: setup build
+	$(GO) run ./internal/bench
 
 # Every platform that clusterctl runs on.
 cross:

@@ -60,7 +60,7 @@ func (g group) write(name, value string) error {
 // pids are the processes in the group and all below it.
 func (g group) pids() []int {
 	var pids []int
-	filepath.WalkDir(string(g), func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(string(g), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil // groups come and go while one looks
 		}
@@ -112,7 +112,7 @@ func (g group) destroy(ctx context.Context) error {
 			return false, err
 		}
 		var dirs []string
-		filepath.WalkDir(string(g), func(path string, d fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(string(g), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				dirs = append(dirs, path)
 			}
@@ -136,7 +136,7 @@ func (g group) destroy(ctx context.Context) error {
 func awaitBurial(ctx context.Context, pids []int) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	await(ctx, "init", func() (bool, error) { return !slices.ContainsFunc(pids, isZombie), nil })
+	_ = await(ctx, "init", func() (bool, error) { return !slices.ContainsFunc(pids, isZombie), nil })
 }
 
 func isZombie(pid int) bool {

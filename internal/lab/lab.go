@@ -244,7 +244,7 @@ func (l *Lab) hold() error {
 	if err != nil {
 		return fmt.Errorf("this system lets the lab make no namespaces (a container without privileges?): %w", err)
 	}
-	go cmd.Wait()
+	go func() { _ = cmd.Wait() }()
 	text, err := io.ReadAll(report)
 	if err != nil || string(text) != "ready\n" {
 		return fmt.Errorf("set up the controller's namespaces%s", tail(string(text)))
@@ -327,11 +327,11 @@ func (l *Lab) destroy(ctx context.Context) error {
 		return fmt.Errorf("end lab %s: %w", l.options.Name, err)
 	}
 	l.tie.Close()                            // if it had one
-	os.Remove(filepath.Dir(string(l.group))) // stays while other labs are in it
+	_ = os.Remove(filepath.Dir(string(l.group))) // stays while other labs are in it
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err
 	}
-	os.Remove(filepath.Dir(l.dir)) // the same
+	_ = os.Remove(filepath.Dir(l.dir)) // the same
 	return nil
 }
 

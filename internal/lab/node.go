@@ -107,7 +107,7 @@ func (n *Node) Boot(ctx context.Context) error {
 		return fmt.Errorf("%s: boot: %w", n.name, err)
 	}
 	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
+	go func() { _ = cmd.Wait(); close(ended) }()
 
 	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("it is not up after %s", bootLimit))
 	defer cancel()
