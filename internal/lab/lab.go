@@ -326,7 +326,7 @@ func (l *Lab) destroy(ctx context.Context) error {
 	if err := l.group.destroy(ctx); err != nil {
 		return fmt.Errorf("end lab %s: %w", l.options.Name, err)
 	}
-	l.tie.Close()                            // if it had one
+	l.tie.Close()                                // if it had one
 	_ = os.Remove(filepath.Dir(string(l.group))) // stays while other labs are in it
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err
