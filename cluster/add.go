@@ -300,7 +300,11 @@ func (a *adding) give(nodes []corosyncconf.Node) error {
 // settleVotes puts right what depends on the votes, when nodes were given
 // theirs in f.
 func (a *adding) settleVotes(f *corosyncconf.File, nodes []corosyncconf.Node, before corosyncconf.Config) error {
-	if err := expectAlso(f, nodes); err != nil {
+	more := 0
+	for _, n := range nodes {
+		more += n.Votes
+	}
+	if err := expect(f, more); err != nil {
 		return err
 	}
 	now := voters(f.Config())
@@ -331,24 +335,6 @@ func theirs(n int, one, many string) string {
 		return one
 	}
 	return many
-}
-
-// expectAlso raises an explicit quorum.expected_votes by the votes of nodes,
-// where it is not less than the votes there are.
-func expectAlso(f *corosyncconf.File, nodes []corosyncconf.Node) error {
-	q := f.Root().Section("quorum")
-	text, set := q.Get("expected_votes")
-	if !set {
-		return nil
-	}
-	expected, err := strconv.Atoi(text)
-	if err != nil {
-		return fmt.Errorf("quorum.expected_votes: %w", err)
-	}
-	for _, n := range nodes {
-		expected += n.Votes
-	}
-	return q.Set("expected_votes", strconv.Itoa(expected))
 }
 
 // list plans that nodes are listed, get the files, and are started and seen;

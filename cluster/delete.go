@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"clusterctl/corosyncconf"
@@ -258,7 +257,7 @@ func (d *deleting) takeVotes(nodes []*ViewNode, force bool) error {
 					return err
 				}
 			}
-			if err := expectLess(f, batch); err != nil {
+			if err := expect(f, less(batch)); err != nil {
 				return err
 			}
 			if now := f.Config(); voters(now) == 2 && !now.Quorum.TwoNode && !now.Quorum.AutoTieBreaker {
@@ -289,7 +288,7 @@ func (d *deleting) unlist(nodes []*ViewNode) error {
 				return err
 			}
 		}
-		if err := expectLess(f, voting); err != nil {
+		if err := expect(f, less(voting)); err != nil {
 			return err
 		}
 		now := f.Config()
@@ -321,21 +320,13 @@ func membersOf(ms []Member) []string {
 	return names
 }
 
-// expectLess lowers an explicit quorum.expected_votes by the votes that go.
-func expectLess(f *corosyncconf.File, leaving []*ViewNode) error {
-	q := f.Root().Section("quorum")
-	text, set := q.Get("expected_votes")
-	if !set {
-		return nil
+// less are the votes that go with nodes, as a change of the expected votes.
+func less(nodes []*ViewNode) int {
+	votes := 0
+	for _, n := range nodes {
+		votes -= n.Conf.Votes
 	}
-	expected, err := strconv.Atoi(text)
-	if err != nil {
-		return fmt.Errorf("quorum.expected_votes: %w", err)
-	}
-	for _, n := range leaving {
-		expected -= n.Conf.Votes
-	}
-	return q.Set("expected_votes", strconv.Itoa(max(1, expected)))
+	return votes
 }
 
 // stop plans that nodes are stopped, and those that were members seen to be

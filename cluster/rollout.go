@@ -172,6 +172,21 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 	return nil
 }
 
+// expect changes an explicit quorum.expected_votes by so many votes; without
+// one corosync takes the sum over the nodelist.
+func expect(f *corosyncconf.File, votes int) error {
+	q := f.Root().Section("quorum")
+	text, set := q.Get("expected_votes")
+	if !set {
+		return nil
+	}
+	expected, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("quorum.expected_votes: %w", err)
+	}
+	return q.Set("expected_votes", strconv.Itoa(max(1, expected+votes)))
+}
+
 // regain are the operations that give nodes the votes they get back, before a
 // reload makes that lasting. Without them each member would expect the votes a
 // moment before it counts them, which may be too many when another member has

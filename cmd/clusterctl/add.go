@@ -223,26 +223,6 @@ func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
 	return err
 }
 
-// carryOut runs a plan, or prints it for --dry-run: then, and when there is
-// nothing to do, done is false.
-func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Progress, plan *cluster.Plan, nodes map[string]cluster.Node) (done bool, err error) {
-	plan.Command = a.commandLine()
-	if a.dryRun {
-		p.Close()
-		return false, a.printPlan(plan)
-	}
-	for _, w := range plan.Notes {
-		p.Warn("warning: " + w.String())
-	}
-	if len(plan.Steps) == 0 {
-		p.Close()
-		return false, nil
-	}
-	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
-	p.Close()
-	return err == nil, err
-}
-
 // rememberView notes how the nodes of a cluster are reached after a change:
 // those of the view but for the ones that left, and those that came.
 func (a *app) rememberView(conn *cluster.Connector, v *cluster.View, came []cluster.PlanNode, left []string) {

@@ -46,44 +46,27 @@ old files.`,
 }
 
 func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
-	ctx, cancel := a.context(ctx)
-	defer cancel()
-	p := a.progress()
-	defer p.Close()
-	t := p.Start("look at the cluster")
-	conn, view, nodes, err := a.look(ctx)
-	if err != nil {
-		t.Fail()
+	c, err := a.change(ctx,
+		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanDelete(s, v) },
+		func(c changed) string {
+			how := "without stopping " + themText(len(s.Nodes))
+			switch {
+			case s.Force:
+				how = "even if the rest is left without quorum"
+			case !s.Offline:
+				return ""
+			}
+			return fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), c.plan.Cluster, how)
+		},
+		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
+	if err != nil || !c.done {
 		return err
 	}
-	defer cluster.CloseAll(nodes)
-	t.Done()
-	plan, err := cluster.PlanDelete(s, view)
-	if err != nil {
-		return err
-	}
-	if s.Offline || s.Force {
-		how := "without stopping " + themText(len(s.Nodes))
-		if s.Force {
-			how = "even if the rest is left without quorum"
-		}
-		p.Close()
-		if err := a.ask(ctx, fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(view.Named(s.Nodes), ", "), plan.Cluster, how)); err != nil {
-			return err
-		}
-		p = a.progress()
-		defer p.Close()
-	}
-	done, err := a.carryOut(ctx, conn, p, plan, nodes)
-	if err != nil || !done {
-		return err
-	}
-	names := view.Named(s.Nodes)
-	a.rememberView(conn, view, nil, names)
+	names := c.view.Named(s.Nodes)
 	if a.json() {
-		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "nodes": names, "changed": true})
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": true})
 	}
-	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", plan.Cluster, strings.Join(names, ", "))
+	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", c.plan.Cluster, strings.Join(names, ", "))
 	return err
 }
 
@@ -117,38 +100,18 @@ corosync.conf again. With several partitions -H is required.`,
 }
 
 func (a *app) expected(ctx context.Context, votes int) error {
-	ctx, cancel := a.context(ctx)
-	defer cancel()
-	p := a.progress()
-	defer p.Close()
-	t := p.Start("look at the cluster")
-	conn, view, nodes, err := a.look(ctx)
-	if err != nil {
-		t.Fail()
-		return err
-	}
-	defer cluster.CloseAll(nodes)
-	t.Done()
-	plan, err := cluster.PlanExpected(votes, view)
-	if err != nil {
-		return err
-	}
-	if len(plan.Steps) > 0 {
-		p.Close()
-		if err := a.ask(ctx, fmt.Sprintf("Have cluster %s expect %s?", plan.Cluster, plural(votes, "vote"))); err != nil {
-			return err
-		}
-		p = a.progress()
-		defer p.Close()
-	}
-	done, err := a.carryOut(ctx, conn, p, plan, nodes)
+	c, err := a.change(ctx,
+		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanExpected(votes, v) },
+		func(c changed) string {
+			return fmt.Sprintf("Have cluster %s expect %s?", c.plan.Cluster, plural(votes, "vote"))
+		}, nil)
 	if err != nil || a.dryRun {
 		return err
 	}
 	if a.json() {
-		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "changed": done, "quorum": plan.Quorum.After})
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "changed": c.done, "quorum": c.plan.Quorum.After})
 	}
-	q := plan.Quorum.After
+	q := c.plan.Quorum.After
 	_, err = fmt.Fprintf(a.env.Out, "%s expected, %d present, %d needed for quorum\n", plural(q.Expected, "vote"), q.Votes, q.Quorum)
 	return err
 }

@@ -399,6 +399,23 @@ func TestNodeFailedCreateLeavesNoNodeChanged(t *testing.T) {
 			}
 		})
 	}
+	t.Run("its clock is wrong", func(t *testing.T) {
+		s := &site{s.Lab, t, s.home}
+		before := s.state()
+		if err := n3.Clock(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		r := s.must(cli.ExitFailed, s.create()...)
+		if !strings.Contains(r.err, "n3: its clock is 1m0s ahead of that of n") {
+			t.Error(r)
+		}
+		if err := n3.Clock(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, s.state()); diff != "" {
+			t.Errorf("not as before (-before +after):\n%s", diff)
+		}
+	})
 	t.Run("Ctrl-C", func(t *testing.T) {
 		s := &site{s.Lab, t, s.home}
 		dropIn(slow)

@@ -52,48 +52,31 @@ Without NODE and --all: this machine, if it is a node.`,
 
 // service plans and carries out a start or a stop.
 func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, makePlan func(cluster.ServiceSpec, *cluster.View) (*cluster.Plan, error)) error {
-	ctx, cancel := a.context(ctx)
-	defer cancel()
-	p := a.progress()
-	defer p.Close()
-	t := p.Start("look at the cluster")
-	conn, view, nodes, err := a.look(ctx)
-	if err != nil {
-		t.Fail()
-		return err
-	}
-	defer cluster.CloseAll(nodes)
-	t.Done()
-	plan, err := makePlan(s, view)
-	if err != nil {
-		return err
-	}
-	if verb == "stop" && s.All && len(plan.Steps) > 0 {
-		p.Close()
-		if err := a.ask(ctx, fmt.Sprintf("Stop corosync on every node of cluster %s?", plan.Cluster)); err != nil {
-			return err
-		}
-		p = a.progress()
-		defer p.Close()
-	}
-	ran, err := a.carryOut(ctx, conn, p, plan, nodes)
+	c, err := a.change(ctx,
+		func(v *cluster.View) (*cluster.Plan, error) { return makePlan(s, v) },
+		func(c changed) string {
+			if verb == "stop" && s.All {
+				return fmt.Sprintf("Stop corosync on every node of cluster %s?", c.plan.Cluster)
+			}
+			return ""
+		}, nil)
 	if err != nil || a.dryRun {
 		return err
 	}
-	var done []string
-	for _, step := range plan.Steps {
-		if ran && (done == nil || step.ID == verb) {
-			done = step.Do.Nodes
+	var nodes []string
+	for _, step := range c.plan.Steps {
+		if c.done && (nodes == nil || step.ID == verb) {
+			nodes = step.Do.Nodes
 		}
 	}
 	if a.json() {
-		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": plan.Cluster, "nodes": append([]string{}, done...), "changed": len(done) > 0})
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": append([]string{}, nodes...), "changed": c.done})
 	}
-	if len(done) == 0 {
+	if !c.done {
 		_, err = fmt.Fprintf(a.env.Out, "nothing to %s\n", verb)
 	} else {
 		past := map[string]string{"start": "started", "stop": "stopped"}[verb]
-		_, err = fmt.Fprintf(a.env.Out, "%s: %s\n", past, strings.Join(done, ", "))
+		_, err = fmt.Fprintf(a.env.Out, "%s: %s\n", past, strings.Join(nodes, ", "))
 	}
 	return err
 }

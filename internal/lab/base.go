@@ -13,7 +13,7 @@ import (
 )
 
 // packages are what a node has besides Debian's smallest set.
-const packages = "systemd,systemd-sysv,dbus,openssh-server,corosync,iproute2,iputils-ping,procps,sudo,nftables"
+const packages = "systemd,systemd-sysv,dbus,openssh-server,corosync,iproute2,iputils-ping,procps,sudo,nftables,libfaketime"
 
 // customize runs in a new tree. Corosync stays as Debian leaves it, enabled and with its default configuration: so is a
 // fresh machine. What each machine has for itself goes, and what debootstrap copied from the host.

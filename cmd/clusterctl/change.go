@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+
+	"clusterctl/cluster"
+	"clusterctl/internal/cli"
+)
+
+// changed is what became of a change.
+type changed struct {
+	plan *cluster.Plan
+	view *cluster.View // the cluster before
+	done bool          // false with --dry-run, and when there was nothing to do
+}
+
+// change changes the cluster that the flags name: it looks at it, plans, asks
+// where question has one, and carries the plan out, or prints it for --dry-run.
+// after is called when all was done, while the nodes are still connected.
+func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster.Plan, error), question func(changed) string, after func(*cluster.Connector, changed)) (changed, error) {
+	ctx, cancel := a.context(ctx)
+	defer cancel()
+	var c changed
+	p := a.progress()
+	t := p.Start("look at the cluster")
+	conn, view, nodes, err := a.look(ctx)
+	if err != nil {
+		t.Fail()
+		p.Close()
+		return c, err
+	}
+	defer cluster.CloseAll(nodes)
+	t.Done()
+	p.Close()
+	c.view = view
+	if c.plan, err = makePlan(view); err != nil {
+		return c, err
+	}
+	if q := question(c); q != "" && len(c.plan.Steps) > 0 {
+		if err := a.ask(ctx, q); err != nil {
+			return c, err
+		}
+	}
+	p = a.progress()
+	defer p.Close()
+	if c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes); err == nil && c.done && after != nil {
+		after(conn, c)
+	}
+	return c, err
+}
+
+// carryOut runs a plan, or prints it for --dry-run: then, and when there is
+// nothing to do, done is false.
+func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Progress, plan *cluster.Plan, nodes map[string]cluster.Node) (done bool, err error) {
+	plan.Command = a.commandLine()
+	if a.dryRun {
+		p.Close()
+		return false, a.printPlan(plan)
+	}
+	for _, w := range plan.Notes {
+		p.Warn("warning: " + w.String())
+	}
+	if len(plan.Steps) == 0 {
+		p.Close()
+		return false, nil
+	}
+	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
+	p.Close()
+	return err == nil, err
+}
