@@ -14,7 +14,7 @@ import (
 // and slows down.
 const (
 	pollFirst = 20 * time.Millisecond
-	pollLast  = 300 * time.Millisecond
+	pollLast  = 100 * time.Millisecond
 	softLinks = 10 * time.Second // knet finds a link within a few seconds, if it can
 )
 

@@ -191,7 +191,7 @@ op_stop() {
   active | activating | reloading | deactivating) systemctl stop "$5" ;;
   esac
 }
-op_enable() { systemctl -q enable "$5"; }
+op_enable() { systemctl -q is-enabled "$5" 2>/dev/null || systemctl -q enable "$5"; } # enabling takes 0.3 s
 op_reset() { # - - - - UNIT: enabled and active as it was
   local unit active enabled
   op_boot "$@" || return

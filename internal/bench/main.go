@@ -173,7 +173,7 @@ func (b *bench) keep(ctx context.Context) error {
 }
 
 // fresh makes nodes what they were when they came up, as far as either side changes them: with Debian's default
-// configuration, which runs. That is as good as Lab.Reset and takes a tenth of the time.
+// configuration, which runs. Their boots are not part of what is compared.
 func (b *bench) fresh(ctx context.Context, nodes []*lab.Node) error {
 	err := b.each(ctx, nodes, `set -e
 systemctl stop corosync
