@@ -22,8 +22,6 @@ type Executor struct {
 	Report Reporter
 	// User and Host say who is at work, for the lock and the journal.
 	User, Host string
-	// Now is the clock; nil: time.Now.
-	Now func() time.Time
 	// Grace is how long undoing waits for nodes that were lost; 0: 30 s.
 	Grace time.Duration
 	// Patience is how long Resume and Undo wait for the locks that the
@@ -92,11 +90,7 @@ type run struct {
 // all of what was done has been taken back, *UnfinishedOpError when not, and
 // any other when nothing was changed.
 func (x *Executor) Run(ctx context.Context, plan *Plan, nodes map[string]Node) error {
-	now := time.Now
-	if x.Now != nil {
-		now = x.Now
-	}
-	started := now().UTC().Truncate(time.Second)
+	started := time.Now().UTC().Truncate(time.Second)
 	entry := Entry{Schema: 1, ID: newID(started), User: x.User, Host: x.Host, Started: started, Plan: plan}
 	r := x.newRun(entry, nodes)
 	defer r.close()
@@ -129,10 +123,8 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
 			"clusterctl op undo " + op.ID}}
 	}
-	if len(r.entry.Plan.Blobs) == 0 {
-		if err := r.loadBlobs(ctx); err != nil {
-			return err
-		}
+	if err := r.loadBlobs(ctx); err != nil {
+		return err
 	}
 	if err := r.begin(ctx); err != nil { // where it had not been begun
 		return err
@@ -157,10 +149,8 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		}
 		return Problems{{Error, CodeFinished, "", fmt.Sprintf("operation %s had been carried out in full; only its journal was still open, and is closed now", op.ID), ""}}
 	}
-	if len(r.entry.Plan.Blobs) == 0 {
-		if err := r.loadBlobs(ctx); err != nil {
-			return err
-		}
+	if err := r.loadBlobs(ctx); err != nil {
+		return err
 	}
 	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
 		return r.unfinished(errors.New("it was not taken back everywhere"), err)
@@ -372,8 +362,12 @@ func (r *run) forget(ctx context.Context) {
 	})
 }
 
-// loadBlobs fetches the new contents from the first journal that has them.
+// loadBlobs fetches the new contents from the first journal that has them,
+// where the plan was read from a journal and has none.
 func (r *run) loadBlobs(ctx context.Context) error {
+	if len(r.entry.Plan.Blobs) > 0 {
+		return nil
+	}
 	var last error
 	for _, name := range r.names() {
 		if r.nodes[name] == nil {

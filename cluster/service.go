@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"clusterctl/corosyncconf"
 	"clusterctl/quorum"
@@ -269,13 +268,4 @@ func (v *View) without(members []Member) []string {
 		}
 	}
 	return names
-}
-
-// Summary is the plan on one line per step.
-func (p *Plan) Summary() string {
-	var b strings.Builder
-	for i, s := range p.Steps {
-		fmt.Fprintf(&b, "%d. %s\n", i+1, s.What)
-	}
-	return b.String()
 }

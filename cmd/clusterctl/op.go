@@ -108,18 +108,29 @@ func pick(ops []*cluster.Operation, args []string) (*cluster.Operation, error) {
 	return ops[i], nil
 }
 
+// openOp finds the open operation that the arguments name, or the only one; nil
+// when none is open. The caller closes the nodes.
+func (a *app) openOp(ctx context.Context, args []string) (*cluster.Connector, *cluster.Operation, map[string]cluster.Node, error) {
+	c, ops, nodes, err := a.openOps(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o, err := pick(ops, args)
+	if err != nil {
+		cluster.CloseAll(nodes)
+		return nil, nil, nil, err
+	}
+	return c, o, nodes, nil
+}
+
 func (a *app) opShow(ctx context.Context, list []string) error {
 	ctx, cancel := a.context(ctx)
 	defer cancel()
-	_, ops, nodes, err := a.openOps(ctx)
+	_, o, nodes, err := a.openOp(ctx, list)
 	if err != nil {
 		return err
 	}
 	defer cluster.CloseAll(nodes)
-	o, err := pick(ops, list)
-	if err != nil {
-		return err
-	}
 	if a.json() {
 		doc := map[string]any{"schema": 1, "operation": o}
 		if o != nil {
@@ -158,15 +169,11 @@ func (a *app) opShow(ctx context.Context, list []string) error {
 func (a *app) opEnd(ctx context.Context, list []string, verb string) error {
 	ctx, cancel := a.context(ctx)
 	defer cancel()
-	conn, ops, nodes, err := a.openOps(ctx)
+	conn, o, nodes, err := a.openOp(ctx, list)
 	if err != nil {
 		return err
 	}
 	defer cluster.CloseAll(nodes)
-	o, err := pick(ops, list)
-	if err != nil {
-		return err
-	}
 	if o == nil {
 		if a.json() {
 			return cli.JSON(a.env.Out, map[string]any{"schema": 1, "changed": false})
