@@ -53,8 +53,8 @@ func Parse(name string, data []byte) (*File, error) {
 	f := New(name)
 	src := string(data)
 	var errs ErrorList
-	fail := func(l *line, at int, msg string) {
-		errs = append(errs, &Error{File: name, Line: l.num, Col: at + 1, Text: l.raw, Msg: msg})
+	fail := func(code Code, l *line, at int, msg string) {
+		errs = append(errs, &Error{Code: code, File: name, Line: l.num, Col: at + 1, Text: l.raw, Msg: msg})
 	}
 	cur := f.root
 	eol := "\n"
@@ -80,37 +80,37 @@ func Parse(name string, data []byte) (*File, error) {
 			bad = long
 		}
 		if bad != nil {
-			fail(l, bad.at, bad.msg)
+			fail(CodeSyntax, l, bad.at, bad.msg)
 		}
 
 		switch l.kind {
 		case opening:
 			var msg string
 			if cur, msg = newSection(cur, l); msg != "" {
-				fail(l, l.key.from, msg)
+				fail(CodeKeyName, l, l.key.from, msg)
 			}
 		case option:
 			if msg, onKey := cur.checkOption(l.keyText(), l.valueText()); msg != "" {
-				at := l.value.from
+				code, at := CodeBadValue, l.value.from
 				if onKey {
-					at = l.key.from
+					code, at = CodeKeyName, l.key.from
 				}
-				fail(l, at, msg)
+				fail(code, l, at, msg)
 			}
 		case closing:
 			if cur == f.root {
 				l.kind = junk
 				if bad == nil {
-					fail(l, len(l.indent()), "unexpected closing brace")
+					fail(CodeSyntax, l, len(l.indent()), "unexpected closing brace")
 				}
 				break
 			}
 			cur.close = l
 			if culprit, msg := cur.checkEnd(); msg != "" {
 				if culprit == nil {
-					fail(l, len(l.indent()), msg)
+					fail(CodeSyntax, l, len(l.indent()), msg)
 				} else {
-					fail(culprit, culprit.value.from, msg)
+					fail(CodeKeyName, culprit, culprit.value.from, msg)
 				}
 			}
 			cur = cur.parent
@@ -118,7 +118,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	for ; cur != f.root; cur = cur.parent {
 		last := f.lines[len(f.lines)-1]
-		fail(last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
+		fail(CodeSyntax, last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
 	}
 	if errs == nil {
 		return f, nil

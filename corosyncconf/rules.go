@@ -29,60 +29,35 @@ var (
 	u64 = rule{"unsigned integer", func(s string) bool { _, ok := parseUnsigned(s); return ok }}
 
 	dscp = rule{"number (0..63) or symbolical dscp value", isDSCP}
-	// The models are those of any build of libknet. corosync asks the one it
-	// is linked with, so a node may know fewer.
-	cryptoModel   = oneOf("nss", "openssl", "gcrypt")
-	compressModel = oneOf("zlib", "lz4", "lz4hc", "lzo2", "lzma", "bzip2", "zstd")
+)
+
+// The models are those of any build of libknet. corosync asks the one it is
+// linked with, so a node may know fewer.
+var (
+	cryptoModels   = []string{"nss", "openssl", "gcrypt"}
+	compressModels = []string{"zlib", "lz4", "lz4hc", "lzo2", "lzma", "bzip2", "zstd"}
 )
 
 // rules has the keys whose values corosync 3.1.10 checks while it parses
 // (coroparse.c:main_config_parser_cb), by the path of their section.
 // Its other paths are listed too: a section whose path is not here is parsed
 // under the rules of the section around it. In all others, values are free text.
-var rules = map[string]map[string]rule{
-	"quorum": {
-		"expected_votes": u32, "votes": u32, "last_man_standing_window": u32, "leaving_timeout": u32,
-		"two_node": u8, "expected_votes_tracking": u8, "allow_downscale": u8,
-		"wait_for_all": u8, "auto_tie_breaker": u8, "last_man_standing": u8,
-	},
-	"quorum.device": {"timeout": u32, "sync_timeout": u32, "votes": u32, "master_wins": u8},
-	"totem": {
-		"version": u32, "nodeid": u32, "threads": u32, "netmtu": u32,
-		"token": u32, "token_coefficient": u32, "token_retransmit": u32, "token_warning": u32,
-		"token_retransmits_before_loss_const": u32, "hold": u32, "join": u32, "send_join": u32,
-		"consensus": u32, "merge": u32, "downcheck": u32, "fail_recv_const": u32,
-		"seqno_unchanged_const": u32, "heartbeat_failures_allowed": u32, "max_network_delay": u32,
-		"window_size": u32, "max_messages": u32, "miss_count_const": u32,
-		"knet_pmtud_interval": u32, "knet_mtu": u32, "knet_compression_threshold": u32,
-		"knet_compression_level": i32, "knet_compression_model": compressModel,
-		"config_version": u64,
-		"ip_version":     oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6"),
-		"ip_dscp":        dscp,
-		"crypto_model":   cryptoModel,
-		"crypto_cipher":  oneOf("none", "aes256", "aes192", "aes128"),
-		"crypto_hash":    oneOf("none", "md5", "sha1", "sha256", "sha384", "sha512"),
-	},
-	"totem.interface": {
-		"linknumber": u8, "mcastport": u16, "ttl": u8, "knet_link_priority": u8,
-		"knet_ping_interval": u32, "knet_ping_timeout": u32, "knet_ping_precision": u32, "knet_pong_count": u32,
-	},
-	"totem.interface.member": {},
-	"system": {
-		"qb_ipc_type":                oneOf("native", "shm", "socket"),
-		"sched_rr":                   oneOf("yes", "no"),
-		"move_to_root_cgroup":        oneOf("yes", "no", "auto"),
-		"allow_knet_handle_fallback": oneOf("yes", "no"),
-	},
-	"nodelist":                      {},
-	"nodelist.node":                 {"nodeid": u32, "quorum_votes": u32},
-	"logging.logger_subsys":         {},
-	"logging.logging_daemon":        {},
-	"uidgid":                        {},
-	"resources":                     {"watchdog_timeout": u32},
-	"resources.system":              {"poll_period": u64},
-	"resources.system.memory_used":  {"poll_period": u64},
-	"resources.process":             {"poll_period": u64},
-	"resources.process.memory_used": {"poll_period": u64},
+var rules = parserRules()
+
+func parserRules() map[string]map[string]*rule {
+	all := map[string]map[string]*rule{
+		"quorum": {}, "quorum.device": {}, "totem": {}, "totem.interface": {}, "totem.interface.member": {},
+		"system": {}, "nodelist": {}, "nodelist.node": {}, "logging.logger_subsys": {}, "logging.logging_daemon": {},
+		"uidgid": {}, "resources": {}, "resources.system.memory_used": {}, "resources.process.memory_used": {},
+		// These two are looked for at any depth.
+		"resources.system": {"poll_period": &u64}, "resources.process": {"poll_period": &u64},
+	}
+	for _, k := range keys {
+		if m := all[k.Section]; m != nil && k.parsed != nil {
+			m[k.Name] = k.parsed
+		}
+	}
+	return all
 }
 
 func within(lo, hi int64) rule {
@@ -125,11 +100,6 @@ func parseUnsigned(s string) (uint64, bool) {
 		n = -n
 	}
 	return n, err == nil
-}
-
-var dscpNames = []string{
-	"cs0", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7", "af11", "af12", "af13",
-	"af21", "af22", "af23", "af31", "af32", "af33", "af41", "af42", "af43", "ef",
 }
 
 // isDSCP accepts the names, and numbers in decimal, octal or hexadecimal as

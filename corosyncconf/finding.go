@@ -1,0 +1,99 @@
+package corosyncconf
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Severity is how bad a Finding is.
+type Severity string
+
+// The severities. Bad is what corosync refuses, or what costs a cluster its
+// quorum or a node; Warning is what works and may hurt later.
+const (
+	Bad     Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Refusal is who turns a file down.
+type Refusal string
+
+// The refusals, in the order in which a file meets them.
+const (
+	Accepted Refusal = ""
+	ByParser Refusal = "parse" // corosync's parser
+	ByTest   Refusal = "test"  // corosync -t, whose checks every start makes too
+	ByStart  Refusal = "start" // corosync exits when it is started
+)
+
+// Finding is something in a file that corosync refuses, or that hurts.
+type Finding struct {
+	Code      Code
+	Severity  Severity
+	Line      int    // starting at 1; 0 where the file as a whole is meant
+	Col       int    // in bytes, starting at 1; 0 where Line is
+	Message   string // what is wrong, on one line
+	Remedy    string // what to do, on one line
+	RefusedBy Refusal
+}
+
+// Target is what a file is checked for.
+type Target struct {
+	Release Release
+	Here    *Machine // the machine that corosync would start on; nil if not known
+}
+
+// checks are the subjects of Check.
+var checks = []func(*checker){(*checker).syntax, (*checker).keys}
+
+// Check returns everything that is wrong with the file, in the order of its
+// lines, what the parser refuses included. What depends on the machine is left
+// out where the target has none.
+func (f *File) Check(t Target) []Finding {
+	c := &checker{file: f, conf: f.Config(), target: t}
+	for _, check := range checks {
+		check(c)
+	}
+	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	return c.findings
+}
+
+// checker gathers findings. The checks are its methods, a file for each
+// subject.
+type checker struct {
+	file     *File
+	conf     Config
+	target   Target
+	findings []Finding
+}
+
+// report adds a finding about a line, at its value where it has one; a nil
+// line is the file as a whole.
+func (c *checker) report(code Code, by Refusal, l *line, message, remedy string) {
+	f := Finding{Code: code, Severity: code.severity(), Message: message, Remedy: remedy, RefusedBy: by}
+	if by != Accepted {
+		f.Severity = Bad
+	}
+	if l != nil {
+		f.Line, f.Col = l.num, len(l.indent())+1
+		if l.kind == option && l.value.to > l.value.from {
+			f.Col = l.value.from + 1
+		}
+	}
+	c.findings = append(c.findings, f)
+}
+
+// option returns the line that counts for a key in the sections with the path:
+// the last; nil if there is none.
+func (c *checker) option(path, key string) *line { return lastOption(c.file.sections(path), key) }
+
+// lastOption returns the last line for key directly in sections, or nil.
+func lastOption(sections []*Section, key string) *line {
+	var found *line
+	for _, s := range sections {
+		if l := s.last(key); l != nil {
+			found = l
+		}
+	}
+	return found
+}
