@@ -50,6 +50,14 @@ func New(name string) *File {
 // A File with errors can be read and edited, as far as its structure can be
 // made out.
 func Parse(name string, data []byte) (*File, error) {
+	f, errs := parse(name, data)
+	if errs == nil {
+		return f, nil
+	}
+	return f, errs
+}
+
+func parse(name string, data []byte) (*File, ErrorList) {
 	f := New(name)
 	src := string(data)
 	var errs ErrorList
@@ -87,13 +95,13 @@ func Parse(name string, data []byte) (*File, error) {
 		case opening:
 			var msg string
 			if cur, msg = newSection(cur, l); msg != "" {
-				fail(CodeKeyName, l, l.key.from, msg)
+				fail(CodeNotAllowed, l, l.key.from, msg)
 			}
 		case option:
-			if msg, onKey := cur.checkOption(l.keyText(), l.valueText()); msg != "" {
-				code, at := CodeBadValue, l.value.from
-				if onKey {
-					code, at = CodeKeyName, l.key.from
+			if code, msg := cur.checkOption(l.keyText(), l.valueText()); msg != "" {
+				at := l.key.from
+				if code == CodeBadValue {
+					at = l.value.from
 				}
 				fail(code, l, at, msg)
 			}
@@ -108,7 +116,7 @@ func Parse(name string, data []byte) (*File, error) {
 			cur.close = l
 			if culprit, msg := cur.checkEnd(); msg != "" {
 				if culprit == nil {
-					fail(CodeSyntax, l, len(l.indent()), msg)
+					fail(CodeNotAllowed, l, len(l.indent()), msg)
 				} else {
 					fail(CodeKeyName, culprit, culprit.value.from, msg)
 				}
@@ -119,9 +127,6 @@ func Parse(name string, data []byte) (*File, error) {
 	for ; cur != f.root; cur = cur.parent {
 		last := f.lines[len(f.lines)-1]
 		fail(CodeSyntax, last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
-	}
-	if errs == nil {
-		return f, nil
 	}
 	slices.SortStableFunc(errs, func(a, b *Error) int { return a.Line - b.Line })
 	return f, errs

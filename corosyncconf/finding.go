@@ -54,8 +54,17 @@ func (f *File) Check(t Target) []Finding {
 	for _, check := range checks {
 		check(c)
 	}
+	c.findings = slices.DeleteFunc(c.findings, c.saidBetter)
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return c.findings
+}
+
+// saidBetter reports whether f is about a value for which another finding says
+// that corosync refuses it.
+func (c *checker) saidBetter(f Finding) bool {
+	return f.Code == CodeValueRange && slices.ContainsFunc(c.findings, func(other Finding) bool {
+		return other.Line == f.Line && other.RefusedBy != Accepted
+	})
 }
 
 // checker gathers findings. The checks are its methods, a file for each
@@ -70,14 +79,28 @@ type checker struct {
 // report adds a finding about a line, at its value where it has one; a nil
 // line is the file as a whole.
 func (c *checker) report(code Code, by Refusal, l *line, message, remedy string) {
-	f := Finding{Code: code, Severity: code.severity(), Message: message, Remedy: remedy, RefusedBy: by}
+	col := 0
+	if l != nil && l.kind == option && l.value.to > l.value.from {
+		col = l.value.from + 1
+	}
+	c.reportAt(code, by, l, col, message, remedy)
+}
+
+// reportKey is report about a key, accepted, rather than its value.
+func (c *checker) reportKey(code Code, l *line, message, remedy string) {
+	c.reportAt(code, Accepted, l, 0, message, remedy)
+}
+
+// reportAt is report at a column; 0 is where the text of the line begins.
+func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, remedy string) {
+	f := Finding{Code: code, Severity: code.severity(), Col: col, Message: message, Remedy: remedy, RefusedBy: by}
 	if by != Accepted {
 		f.Severity = Bad
 	}
 	if l != nil {
-		f.Line, f.Col = l.num, len(l.indent())+1
-		if l.kind == option && l.value.to > l.value.from {
-			f.Col = l.value.from + 1
+		f.Line = l.num
+		if col == 0 {
+			f.Col = len(l.indent()) + 1
 		}
 	}
 	c.findings = append(c.findings, f)

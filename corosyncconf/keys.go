@@ -36,7 +36,8 @@ type Key struct {
 
 	Help string // one line
 
-	parsed *rule // what the parser of 3.1 asks of the value; nil is nothing
+	parsed *rule // what the parser asks of the value; nil is nothing
+	old    *rule // what that of 2.4 asks, where it differs
 }
 
 // Type is the type of a value.
@@ -112,6 +113,17 @@ func (k Key) matches(name string) bool {
 // KnownIn reports whether the release knows the key.
 func (k Key) KnownIn(r Release) bool { return k.Since <= r && (k.Until == 0 || r <= k.Until) }
 
+// parsed24 returns what the parser of 2.4 asks of the value; nil is nothing.
+func (k Key) parsed24() *rule {
+	switch {
+	case !k.KnownIn(V24):
+		return nil
+	case k.old != nil:
+		return k.old
+	}
+	return k.parsed
+}
+
 // DefaultIn returns the default of the release; empty if there is none.
 func (k Key) DefaultIn(r Release) string {
 	switch {
@@ -162,7 +174,7 @@ var keys = slices.Concat(
 		Key{Name: "transport", Type: Choice, Values: []string{"knet", "udpu", "udp"}, Default: "knet", Default24: "udp", Effect: FullRestart,
 			Help: "how nodes talk; knet came with 3.0 and is the only one with several links and encryption there"},
 		Key{Name: "ip_version", Type: Choice, Values: []string{"ipv4", "ipv6", "ipv6-4", "ipv4-6"}, Default: "ipv6-4", Default24: "ipv4",
-			Effect: FullRestart, parsed: ptr(oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6")),
+			Effect: FullRestart, parsed: ptr(oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6")), old: ptr(oneOf("ipv4", "ipv6")),
 			Help: "which addresses a name stands for; ipv6-4 and ipv4-6 (3.0) prefer the first and take the other"},
 		Key{Name: "ip_dscp", Type: Choice, Values: dscpNames, Default: "0", Since: V31, Effect: RollingRestart,
 			parsed: &dscp, Help: "DSCP mark of all packets: a name, or a number 0 to 63 (3.1.10)"},
@@ -173,14 +185,16 @@ var keys = slices.Concat(
 		Key{Name: "crypto_model", Type: Choice, Values: cryptoModels, Default: "nss", Since: V30, Transports: knet, Effect: Reload, Effect30: FullRestart,
 			parsed: ptr(oneOf(cryptoModels...)), Help: "library that encrypts; which there are depends on how libknet was built"},
 		Key{Name: "crypto_cipher", Type: Choice, Values: []string{"none", "aes256", "aes192", "aes128"}, Default: "none", Default24: "aes256",
-			Effect: Reload, Effect30: FullRestart, parsed: ptr(oneOf("none", "aes256", "aes192", "aes128")),
+			Effect: Reload, Effect30: FullRestart,
+			parsed: ptr(oneOf("none", "aes256", "aes192", "aes128")), old: ptr(oneOf("none", "aes256", "aes192", "aes128", "3des")),
 			Help: "cipher of the traffic between nodes; needs a crypto_hash"},
 		Key{Name: "crypto_hash", Type: Choice, Values: []string{"none", "md5", "sha1", "sha256", "sha384", "sha512"}, Default: "none", Default24: "sha1",
 			Effect: Reload, Effect30: FullRestart, parsed: ptr(oneOf("none", "md5", "sha1", "sha256", "sha384", "sha512")),
 			Help: "hash by which nodes know each other's packets"},
 		Key{Name: "secauth", Type: Choice, Values: onOff, Default: "off", Default24: "on", Effect: Reload, Effect30: FullRestart,
 			Help: "on stands for aes256 and sha256 (2.4: aes256 and sha1); crypto_cipher and crypto_hash come before it"},
-		Key{Name: "crypto_type", Type: Text, Until: V24, Effect: FullRestart, Help: "accepted and not used"},
+		Key{Name: "crypto_type", Type: Choice, Values: []string{"nss", "aes256", "aes192", "aes128", "3des"}, Until: V24, Effect: FullRestart,
+			parsed: ptr(oneOf("nss", "aes256", "aes192", "aes128", "3des")), Help: "accepted and not used"},
 		Key{Name: "crypto_compat", Type: Choice, Values: []string{"2.0", "2.2"}, Until: V24, Effect: FullRestart,
 			Help: "packet format for clusters with corosync before 2.2"},
 		Key{Name: "keyfile", Type: Path, Default: "/etc/corosync/authkey", Effect: Reload, Effect30: FullRestart,
@@ -247,21 +261,21 @@ var keys = slices.Concat(
 			Help: "whether packets from addresses that are not in the nodelist are dropped (3.0.2, 2.4.5)"},
 		Key{Name: "cancel_token_hold_on_retransmit", Type: Choice, Values: yesNo, Default: "no", Effect: Reload,
 			Help: "whether a representative that sends again lets the token go at once (3.1.6, 2.4.6)"},
-		Key{Name: "rrp_problem_count_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "2000", Until: V24, Effect: Reload,
+		Key{Name: "rrp_problem_count_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "2000", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "after how long one problem of a ring is taken off its count"},
-		Key{Name: "rrp_problem_count_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "10", Until: V24, Effect: Reload,
+		Key{Name: "rrp_problem_count_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "10", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "how many problems make a ring faulty"},
-		Key{Name: "rrp_problem_count_mcast_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "100", Until: V24, Effect: Reload,
+		Key{Name: "rrp_problem_count_mcast_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "100", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "how many problems of multicast make a ring faulty"},
-		Key{Name: "rrp_token_expired_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "47", Until: V24, Effect: Reload,
+		Key{Name: "rrp_token_expired_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "47", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "after how long without the token on a ring its problems are counted up"},
-		Key{Name: "rrp_autorecovery_check_timeout", Type: Number, Max: math.MaxUint32, Unit: "ms", Default: "1000", Until: V24, Effect: Reload,
+		Key{Name: "rrp_autorecovery_check_timeout", Type: Number, Max: math.MaxUint32, Unit: "ms", Default: "1000", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "how often a faulty ring is tried again; 0 is never"},
 	),
 	section("totem.interface",
 		Key{Name: "linknumber", Type: Number, Max: 7, Default: "0", Since: V30, Effect: LinkReplace, parsed: &u8,
 			Help: "the link that this section is about"},
-		Key{Name: "ringnumber", Type: Number, Max: 1, Default: "0", Until: V24, Effect: FullRestart,
+		Key{Name: "ringnumber", Type: Number, Max: 1, Default: "0", Until: V24, Effect: FullRestart, parsed: &u8,
 			Help: "the ring that this section is about; corosync 3 takes no notice of it"},
 		Key{Name: "bindnetaddr", Type: Address, Transports: udpOrUDPU, Effect: FullRestart,
 			Help: "network, or address, to bind to; with a nodelist its addresses are used instead"},
@@ -399,7 +413,7 @@ var keys = slices.Concat(
 			Help: "where corosync keeps its state"},
 	),
 	section("qb",
-		Key{Name: "ipc_type", Type: Choice, Values: []string{"native", "shm", "socket"}, Default: "native", Until: V24, Effect: RollingRestart,
+		Key{Name: "ipc_type", Type: Choice, Values: []string{"native", "shm", "socket"}, Default: "native", Until: V24, Effect: RollingRestart, parsed: ptr(oneOf("native", "shm", "socket")),
 			Help: "how programs on the node talk to corosync"},
 	),
 	section("resources",
@@ -421,8 +435,8 @@ var keys = slices.Concat(
 			Help: "MAC address that the node's own is made from"},
 	),
 	section("pload",
-		Key{Name: "count", Type: Number, Max: math.MaxUint32, Effect: RollingRestart, Help: "messages of a load test"},
-		Key{Name: "size", Type: Number, Max: math.MaxUint32, Unit: "bytes", Effect: RollingRestart, Help: "size of the messages of a load test"},
+		Key{Name: "count", Type: Number, Max: math.MaxUint32, Effect: RollingRestart, old: &u32, Help: "messages of a load test"},
+		Key{Name: "size", Type: Number, Max: math.MaxUint32, Unit: "bytes", Effect: RollingRestart, old: &u32, Help: "size of the messages of a load test"},
 	),
 	section("uidgid",
 		Key{Name: "uid", Type: Text, Effect: Reload, Help: "a user, by name or number, that may talk to corosync"},

@@ -46,14 +46,14 @@ var rules = parserRules()
 
 func parserRules() map[string]map[string]*rule {
 	all := map[string]map[string]*rule{
-		"quorum": {}, "quorum.device": {}, "totem": {}, "totem.interface": {}, "totem.interface.member": {},
+		"quorum": {}, "quorum.device": {}, "totem": {"nodeid": &u32}, "totem.interface": {}, "totem.interface.member": {},
 		"system": {}, "nodelist": {}, "nodelist.node": {}, "logging.logger_subsys": {}, "logging.logging_daemon": {},
 		"uidgid": {}, "resources": {}, "resources.system.memory_used": {}, "resources.process.memory_used": {},
 		// These two are looked for at any depth.
 		"resources.system": {"poll_period": &u64}, "resources.process": {"poll_period": &u64},
 	}
 	for _, k := range keys {
-		if m := all[k.Section]; m != nil && k.parsed != nil {
+		if m := all[k.Section]; m != nil && k.parsed != nil && k.Until == 0 {
 			m[k.Name] = k.parsed
 		}
 	}
@@ -146,14 +146,13 @@ func (s *Section) checkSection() string {
 	return ""
 }
 
-// checkOption says why corosync refuses an option of s, and whether the key
-// is to blame rather than the value.
-func (s *Section) checkOption(key, value string) (msg string, onKey bool) {
+// checkOption says why corosync refuses an option of s.
+func (s *Section) checkOption(key, value string) (Code, string) {
 	if s.lost {
-		return "", false
+		return "", ""
 	}
 	if len(s.path)+len(key)+1 >= maxName {
-		return "new key makes total cmap path too long", true
+		return CodeNotAllowed, "new key makes total cmap path too long"
 	}
 	path := join(s.path, key)
 	direct := s.path == s.rules
@@ -161,20 +160,20 @@ func (s *Section) checkOption(key, value string) (msg string, onKey bool) {
 	case s.rules == "uidgid":
 		// User and group names are for the node to look up.
 		if key != "uid" && key != "gid" {
-			return "uidgid: only uid and gid are allowed items", true
+			return CodeNotAllowed, "uidgid: only uid and gid are allowed items"
 		}
-		return "", false
+		return "", ""
 	case s.rules == "totem.interface.member":
 		if key != "memberaddr" {
-			return "only memberaddr is allowed in member section", true
+			return CodeNotAllowed, "only memberaddr is allowed in member section"
 		}
-		return "", false
+		return "", ""
 	case direct || strings.HasPrefix(s.rules, "resources"): // resources' keys count at any depth
-		if r, ok := rules[s.rules][key]; ok && !r.ok(value) {
-			return fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value), false
+		if r := rules[s.rules][key]; r != nil && !r.ok(value) {
+			return CodeBadValue, fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value)
 		}
 	}
-	return checkName(path), true
+	return CodeKeyName, checkName(path)
 }
 
 // checkLabel says what is wrong with a value that becomes part of the names of

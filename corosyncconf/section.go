@@ -193,7 +193,7 @@ func (s *Section) set(key, value string) error {
 	case strings.Contains(value, "{"):
 		return fmt.Errorf("value %q contains '{', which corosync takes for the start of a section", value)
 	}
-	if msg, _ := s.checkOption(key, value); msg != "" {
+	if _, msg := s.checkOption(key, value); msg != "" {
 		return errors.New(msg)
 	}
 	if msg := s.checkLabel(key, value); msg != "" {
