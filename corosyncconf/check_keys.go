@@ -110,9 +110,8 @@ func (c *checker) key(k Key, l *line) {
 		c.reportKey(CodeKeyRelease, l, fmt.Sprintf("corosync %s takes no notice of %s: %s", c.target.Release, path, releases(k)), remedyRelease(k))
 		return
 	}
-	transport := c.transport()
-	if k.Transports != nil && !slices.Contains(k.Transports, transport) {
-		c.reportKey(CodeKeyTransport, l, fmt.Sprintf("%s does nothing with transport %s: it is for %s", path, transport, strings.Join(k.Transports, " and ")),
+	if k.Transports != nil && !slices.Contains(k.Transports, c.transport) {
+		c.reportKey(CodeKeyTransport, l, fmt.Sprintf("%s does nothing with transport %s: it is for %s", path, c.transport, strings.Join(k.Transports, " and ")),
 			"remove the line, or change the transport")
 	}
 	if text, _, ok := strings.Cut(value, " #"); ok {
@@ -123,15 +122,6 @@ func (c *checker) key(k Key, l *line) {
 	if want := k.refuses(value); want != "" {
 		c.report(CodeValueRange, Accepted, l, fmt.Sprintf("%s is %q, and it takes %s", path, value, want), "give it a value that it takes, or remove the line")
 	}
-}
-
-// transport returns the one that the release uses.
-func (c *checker) transport() string {
-	if l := c.option("totem", "transport"); l != nil {
-		return l.valueText()
-	}
-	k, _ := LookupKey("totem", "transport")
-	return k.DefaultIn(c.target.Release)
 }
 
 // releases says which releases know the key.
@@ -224,7 +214,7 @@ func (c *checker) repeated(s *Section, seen map[string]*line) {
 
 // isSection reports whether the path is that of a section that corosync reads.
 func isSection(path string) bool {
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.Section == path || strings.HasPrefix(k.Section, path+".") })
+	return keysBySection()[path] != nil || len(sectionsIn(path)) > 0
 }
 
 // sectionsIn returns the names of the sections directly in the one with the path.

@@ -13,6 +13,7 @@
 package corosyncconf
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ type File struct {
 // with a blank line between top-level sections.
 func New(name string) *File {
 	f := &File{name: name}
-	f.root = &Section{file: f}
+	f.root = &Section{file: f, named: true}
 	return f
 }
 
@@ -66,6 +67,8 @@ func parse(name string, data []byte) (*File, ErrorList) {
 	}
 	cur := f.root
 	eol := "\n"
+	f.lines = make([]*line, 0, bytes.Count(data, []byte("\n"))+1)
+	block := make([]line, cap(f.lines)) // one allocation for all
 	for src != "" {
 		raw, rest, ended := strings.Cut(src, "\n")
 		src = rest
@@ -79,8 +82,8 @@ func parse(name string, data []byte) (*File, ErrorList) {
 			f.unended = len(raw) + len(eol) - size
 		}
 
-		scanned, bad := scan(raw)
-		l := &scanned
+		l := &block[len(f.lines)]
+		bad := l.scan(raw)
 		l.eol = eol
 		f.lines = append(f.lines, l)
 		l.num = len(f.lines)
@@ -140,7 +143,11 @@ func (f *File) Root() *Section { return f.root }
 
 // Bytes returns the file as it is to be written.
 func (f *File) Bytes() []byte {
-	var b []byte
+	size := 0
+	for _, l := range f.lines {
+		size += len(l.raw) + len(l.eol)
+	}
+	b := make([]byte, 0, size)
 	for _, l := range f.lines {
 		b = append(b, l.raw...)
 		b = append(b, l.eol...)

@@ -51,6 +51,11 @@ var checks = []func(*checker){(*checker).syntax, (*checker).keys}
 // out where the target has none.
 func (f *File) Check(t Target) []Finding {
 	c := &checker{file: f, conf: f.Config(), target: t}
+	transport, _ := LookupKey("totem", "transport")
+	c.transport = transport.DefaultIn(t.Release)
+	if l := c.option("totem", "transport"); l != nil {
+		c.transport = l.valueText()
+	}
 	for _, check := range checks {
 		check(c)
 	}
@@ -70,10 +75,11 @@ func (c *checker) saidBetter(f Finding) bool {
 // checker gathers findings. The checks are its methods, a file for each
 // subject.
 type checker struct {
-	file     *File
-	conf     Config
-	target   Target
-	findings []Finding
+	file      *File
+	conf      Config
+	target    Target
+	transport string // the one that the release uses
+	findings  []Finding
 }
 
 // report adds a finding about a line, at its value where it has one; a nil

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Key is what is known of one key of corosync.conf. The table of all of them
@@ -89,13 +90,29 @@ func Keys() []Key { return slices.Clone(keys) }
 // LookupKey returns the row for a key in the section with the path, in cmap's
 // spelling: totem.interface, nodelist.node, logging.logger_subsys.
 func LookupKey(section, name string) (Key, bool) {
-	for _, k := range keys {
-		if k.Section == section && k.matches(name) {
-			return k, true
+	in := keysBySection()[section]
+	if i, ok := in[name]; ok {
+		return keys[i], true
+	}
+	for pattern, i := range in {
+		if strings.Contains(pattern, "*") && keys[i].matches(name) {
+			return keys[i], true
 		}
 	}
 	return Key{}, false
 }
+
+// keysBySection has the place in keys of each row, by section and name.
+var keysBySection = sync.OnceValue(func() map[string]map[string]int {
+	all := map[string]map[string]int{}
+	for i, k := range keys {
+		if all[k.Section] == nil {
+			all[k.Section] = map[string]int{}
+		}
+		all[k.Section][k.Name] = i
+	}
+	return all
+})
 
 // matches reports whether the key is k.
 func (k Key) matches(name string) bool {

@@ -83,7 +83,10 @@ const cSpace = " \t\n\v\f\r"
 
 // parseInteger reads s as strtoll does in base 10, all of it.
 func parseInteger(s string) (int64, bool) {
-	n, err := strconv.ParseInt(strings.TrimLeft(s, cSpace), 10, 64)
+	if s != "" && s[0] <= ' ' {
+		s = strings.TrimLeft(s, cSpace)
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
 	return n, err == nil
 }
 
@@ -119,19 +122,28 @@ func isDSCP(s string) bool {
 // than 254 bytes are cut there before they are looked at.
 func checkName(name string) string {
 	name = name[:min(len(name), maxName-1)]
-	if len(name) < minName || strings.ContainsFunc(name, notInName) {
+	if len(name) < minName || !isName(name) {
 		return fmt.Sprintf("can't store key %q: its full name must have at least %d characters, and only letters, digits and . _ / : -", name, minName)
 	}
 	return ""
 }
 
-func notInName(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-		return false
+// isName reports whether cmap takes all characters of s.
+func isName(s string) bool {
+	for i := range len(s) {
+		if !inName[s[i]] {
+			return false
+		}
 	}
-	return !strings.ContainsRune("._/:-", r)
+	return true
 }
+
+var inName = func() (is [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-") {
+		is[c] = true
+	}
+	return is
+}()
 
 // checkSection says why corosync refuses to begin s.
 func (s *Section) checkSection() string {
@@ -154,26 +166,26 @@ func (s *Section) checkOption(key, value string) (Code, string) {
 	if len(s.path)+len(key)+1 >= maxName {
 		return CodeNotAllowed, "new key makes total cmap path too long"
 	}
-	path := join(s.path, key)
-	direct := s.path == s.rules
-	switch {
-	case s.rules == "uidgid":
+	switch s.rules {
+	case "uidgid":
 		// User and group names are for the node to look up.
 		if key != "uid" && key != "gid" {
 			return CodeNotAllowed, "uidgid: only uid and gid are allowed items"
 		}
 		return "", ""
-	case s.rules == "totem.interface.member":
+	case "totem.interface.member":
 		if key != "memberaddr" {
 			return CodeNotAllowed, "only memberaddr is allowed in member section"
 		}
 		return "", ""
-	case direct || strings.HasPrefix(s.rules, "resources"): // resources' keys count at any depth
-		if r := rules[s.rules][key]; r != nil && !r.ok(value) {
-			return CodeBadValue, fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value)
-		}
 	}
-	return CodeKeyName, checkName(path)
+	if r := s.asked[key]; r != nil && !r.ok(value) {
+		return CodeBadValue, fmt.Sprintf("value of key %q is expected to be %s, but %q was given", join(s.path, key), r.want, value)
+	}
+	if len(key) >= minName && s.named && isName(key) {
+		return "", ""
+	}
+	return CodeKeyName, checkName(join(s.path, key))
 }
 
 // checkLabel says what is wrong with a value that becomes part of the names of
@@ -196,6 +208,8 @@ func (s *Section) checkEnd() (*line, string) {
 		return nil, "no subsys key in logger_subsys directive"
 	case s.path == "logging.logging_daemon" && s.last("name") == nil:
 		return nil, "no name key in logging_daemon directive"
+	case s.path != "logging.logger_subsys" && s.path != "logging.logging_daemon":
+		return nil, ""
 	}
 	for _, key := range []string{"name", "subsys"} {
 		if l := s.last(key); l != nil {

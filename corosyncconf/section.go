@@ -20,8 +20,10 @@ type Section struct {
 	// lost marks a section that corosync refuses to begin, and those within:
 	// what it would make of the contents nobody knows.
 	lost  bool
-	open  *line // nil for the root
-	close *line // nil for the root and where the brace is missing
+	named bool             // cmap takes the characters of path
+	asked map[string]*rule // what rules has for the keys directly in it
+	open  *line            // nil for the root
+	close *line            // nil for the root and where the brace is missing
 }
 
 // Option is one "key: value" line.
@@ -42,8 +44,11 @@ func newSection(parent *Section, l *line) (*Section, string) {
 		return s, ""
 	}
 	s.path = join(parent.path, s.Name())
-	if _, ok := rules[s.path]; ok {
-		s.rules = s.path
+	s.named = isName(s.path)
+	if asked, ok := rules[s.path]; ok {
+		s.rules, s.asked = s.path, asked
+	} else if strings.HasPrefix(s.rules, "resources") {
+		s.asked = parent.asked // these count at any depth
 	}
 	msg := s.checkSection()
 	if msg != "" {
@@ -231,7 +236,8 @@ func (s *Section) set(key, value string) error {
 
 // newLine returns a line fit to be written.
 func newLine(raw, eol string) (*line, error) {
-	l, bad := scan(raw)
+	var l line
+	bad := l.scan(raw)
 	l.eol = eol
 	if long := tooLong(len(raw) + len(eol) - len("\n")); long != nil {
 		bad = long
