@@ -265,7 +265,11 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 			delete(b.files, o.Path+".new")
 		case cluster.OpUnswap:
 			delete(b.files, o.Path+".new")
-			if hashOf(b.files, o.Path) == o.Base {
+			switch {
+			case hashOf(b.files, o.Path) != o.Base:
+			case o.Blob == "":
+				b.files[o.Path] = e.files[o.Path]
+			default:
 				b.files[o.Path] = string(e.blobs[o.Blob])
 			}
 		case cluster.OpAside:
@@ -324,6 +328,21 @@ func (n *node) Do(_ context.Context, op string, note cluster.Note, ops []cluster
 	}
 	e.log = append(e.log, cluster.Note{Phase: after, Step: note.Step})
 	return nil
+}
+
+func (n *node) Past(context.Context) ([]cluster.Past, error) {
+	leave, err := n.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var all []cluster.Past
+	for _, id := range slices.Sorted(maps.Keys(n.box.journal)) {
+		if e := n.box.journal[id]; e.retired {
+			all = append(all, cluster.Past{Entry: e.entry, Conf: []byte(e.files[cluster.ConfPath])})
+		}
+	}
+	return all, nil
 }
 
 // Runtime is what corosync would say.

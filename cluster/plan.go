@@ -139,7 +139,7 @@ const (
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
 	OpUnstage OpKind = "unstage" // remove Path.new
-	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob
+	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob, or what it had when the operation began
 	OpAside   OpKind = "aside"   // Path becomes Path.bak
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes

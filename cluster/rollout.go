@@ -272,7 +272,7 @@ func (v *View) settled(ps *Problems, force bool) {
 				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
 			continue
 		case n.Facts == nil:
-			ps.warn(CodeOwed, n.Name, "copy "+ConfPath+" of a member there before corosync is started on it",
+			ps.warn(CodeOwed, n.Name, "clusterctl conf sync once it is back, before corosync is started on it",
 				"it is away and does not get the new configuration")
 			continue
 		}
@@ -291,11 +291,11 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 		switch c := n.Facts.Conf; {
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.Hash != want:
-			ps.add(CodeConfigDrift, n.Name, "make the files equal first; that of the quorate members is right", "its corosync.conf is not that of the cluster")
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync puts what the cluster runs in its place", "its corosync.conf is not that of the cluster")
 		case n.active() && running != c.File.ConfigVersion():
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
 		}
 	}
 	for _, p := range parts {
@@ -329,7 +329,7 @@ func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
 		texts = append(texts, andList(names))
 	}
 	slices.Sort(texts)
-	ps.add(CodeKeyDrift, "", "make "+KeyPath+" equal on all nodes first", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
+	ps.add(CodeKeyDrift, "", "stop those whose key is wrong, then: clusterctl conf sync", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
 // reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets

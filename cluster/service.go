@@ -120,7 +120,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	v.oneKey(&ps, conf)
 	for _, n := range v.Nodes {
 		if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want && n.Facts.seen().Version != v.Conf.ConfigVersion() {
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every member read its file, once all are the same",
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs; a node that is started now would be ahead", v.Conf.ConfigVersion(), n.Facts.seen().Version)
 		}
 	}
@@ -130,11 +130,11 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		switch c := n.Facts.Conf; {
 		case !c.Exists || c.isDefault():
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "it has no corosync.conf of this cluster")
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "it has no corosync.conf of this cluster")
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.Hash != want:
-			ps.add(CodeConfigDrift, n.Name, "put the file of a member in its place; started as it is, the node could exit or stop others from starting",
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync; started as it is, the node could exit or stop others from starting",
 				"its corosync.conf (version %d) is not that of the cluster (version %d)", c.File.ConfigVersion(), v.Conf.ConfigVersion())
 		}
 		if u := n.Facts.Units["pacemaker"]; !u.Running() && (u.Enabled || pacemaker && u.Loaded) {

@@ -159,10 +159,10 @@ op_swap() { # PATH BLOB BASE
   [ "$(digest "$1.new")" = "$2" ] || { fail "$1.new is not what was staged"; return 77; }
   keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
 }
-op_unswap() { # PATH BLOB BASE
+op_unswap() { # PATH BLOB BASE: without BLOB as it was
   rm -f "$1.new"
   [ "$(digest "$1")" = "$3" ] || return 0
-  if [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
+  if [ -z "$2" ] || [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
 op_aside() { # PATH
   [ ! -e "$1" ] || { mv -f "$1" "$1.bak" && sync "${1%/*}"; }

@@ -1,0 +1,251 @@
+package cluster_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+)
+
+// edited is a configuration after an edit of a value, and of its version.
+func edited(t *testing.T, text, section, name, value string, version uint64) string {
+	t.Helper()
+	f, err := corosyncconf.Parse("", []byte(text))
+	if err == nil {
+		err = f.Root().Section(section).Set(name, value)
+	}
+	if err == nil && version > 0 {
+		err = f.SetConfigVersion(version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(f.Bytes())
+}
+
+// stop stops corosync on a machine of the world.
+func (w *world) stop(name string) { delete(w.machines[name].active, "corosync") }
+
+func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
+	tests := map[string]struct {
+		before func(t *testing.T, w *world, base string)
+		from   string
+		reload bool   // one is needed
+		token  string // that all have in the end; "" for none
+	}{
+		"a stopped node that is behind": {
+			before: func(t *testing.T, w *world, base string) {
+				w.stop("n3")
+				for _, n := range []string{"n1", "n2"} {
+					text := edited(t, base, "totem", "token", "5000", 2)
+					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
+				}
+			},
+			token: "5000",
+		},
+		"a stopped node that is ahead": {
+			before: func(t *testing.T, w *world, base string) {
+				w.stop("n3")
+				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 9)
+			},
+		},
+		"a member whose file was edited": {
+			before: func(t *testing.T, w *world, base string) {
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+			},
+		},
+		"a member whose file is the one that is wanted": {
+			before: func(t *testing.T, w *world, base string) {
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+			},
+			from: "n2", reload: true, token: "5000",
+		},
+		"a file of the same version that is wanted": {
+			before: func(t *testing.T, w *world, base string) {
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 0)
+			},
+			from: "n2", reload: true, token: "5000",
+		},
+		"members that run two versions": {
+			before: func(t *testing.T, w *world, base string) {
+				for _, n := range []string{"n1", "n2"} {
+					text := edited(t, base, "totem", "token", "5000", 2)
+					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
+				}
+				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+			},
+			reload: true, token: "5000",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			tt.before(t, w, w.machines["n1"].running)
+			p, err := cluster.PlanSync(cluster.SyncSpec{From: tt.from}, w.view(t), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reloads := 0
+			for _, s := range p.Steps {
+				if s.Class == cluster.ClassReload {
+					reloads++
+				}
+			}
+			if want := map[bool]int{true: 1}[tt.reload]; reloads != want {
+				t.Errorf("%d reloads, want %d", reloads, want)
+			}
+			if err := w.carryOut(t, p); err != nil {
+				t.Fatal(err)
+			}
+			first := w.machines["n1"].files[cluster.ConfPath]
+			for name, b := range w.machines {
+				if b.files[cluster.ConfPath] != first {
+					t.Errorf("%s has another file", name)
+				}
+				if b.active["corosync"] && parsed(b.running).Totem.ConfigVersion != parsed(first).Totem.ConfigVersion {
+					t.Errorf("%s runs version %d of %d", name, parsed(b.running).Totem.ConfigVersion, parsed(first).Totem.ConfigVersion)
+				}
+			}
+			if got := strings.Contains(first, "token: 5000"); got != (tt.token != "") {
+				t.Errorf("the file is the wrong one:\n%s", first)
+			}
+			again, err := cluster.PlanSync(cluster.SyncSpec{}, w.view(t), key)
+			if err != nil || len(again.Steps) != 0 {
+				t.Errorf("a second sync: %v, %d steps", err, len(again.Steps))
+			}
+		})
+	}
+}
+
+func TestSyncPutsTheKey(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.stop("n3")
+	w.machines["n3"].files[cluster.KeyPath] = "an old one"
+	p, err := cluster.PlanSync(cluster.SyncSpec{}, w.view(t), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	if w.machines["n3"].files[cluster.KeyPath] != string(key) {
+		t.Error("n3 does not have the cluster's key")
+	}
+}
+
+func TestSyncDoesNotGuess(t *testing.T) {
+	tests := map[string]struct {
+		before func(t *testing.T, w *world, base string)
+		from   string
+		want   cluster.Code
+	}{
+		"every file was edited": {
+			before: func(t *testing.T, w *world, base string) {
+				for _, b := range w.machines {
+					b.files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+				}
+			},
+			want: cluster.CodeConfigPending,
+		},
+		"two files under the version that runs": {
+			before: func(t *testing.T, w *world, base string) {
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 0)
+			},
+			want: cluster.CodeConfigDrift,
+		},
+		"no such node": {
+			before: func(*testing.T, *world, string) {},
+			from:   "n9", want: cluster.CodeNoSuchNode,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			tt.before(t, w, w.machines["n1"].running)
+			_, err := cluster.PlanSync(cluster.SyncSpec{From: tt.from}, w.view(t), key)
+			var ps cluster.Problems
+			if !errors.As(err, &ps) || len(ps) != 1 || ps[0].Code != tt.want {
+				t.Errorf("got %v, want one problem %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestASyncThatFailsLeavesOneVersionRunning(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.machines["n2"].files[cluster.ConfPath] = edited(t, w.machines["n1"].running, "totem", "token", "5000", 2)
+	p, err := cluster.PlanSync(cluster.SyncSpec{From: "n2"}, w.view(t), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.machines["n3"].fail = func(note cluster.Note, op cluster.Op) error {
+		if note.Phase == cluster.Doing && op.Kind == cluster.OpPut {
+			return errors.New("disk full")
+		}
+		return nil
+	}
+	was := w.state()
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); !errors.As(err, &undone) {
+		t.Fatalf("got %v", err)
+	}
+	for what, now := range w.state() {
+		if was[what] != now {
+			t.Errorf("%s is not what it was", what)
+		}
+	}
+}
+
+func TestHistoryTellsWhoWroteWhat(t *testing.T) {
+	w := running(t, 3, 4, nil)
+	first := w.machines["n1"].running
+	p, err := w.planAdd(t, "n4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Command = "clusterctl add n4"
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	added := w.machines["n1"].running
+	byHand := edited(t, added, "totem", "token", "5000", 0)
+	for _, b := range w.machines {
+		b.files[cluster.ConfPath], b.running = byHand, byHand
+	}
+	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n4"}}, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Command = "clusterctl delnode n4"
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	all, err := cluster.History(t.Context(), w.view(t), nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := map[string]string{}
+	for _, c := range all {
+		who[string(c.Text)] = c.Command
+		if c.Current != (string(c.Text) == w.machines["n1"].running) {
+			t.Errorf("version %d current: %t", c.Version, c.Current)
+		}
+		if found, err := cluster.FindVersion(all, c.Label(all)); err != nil || found.Hash != c.Hash {
+			t.Errorf("%s does not find version %d: %v", c.Label(all), c.Version, err)
+		}
+	}
+	for text, want := range map[string]string{
+		first: "", byHand: "", w.machines["n1"].running: "clusterctl delnode n4",
+	} {
+		if got, ok := who[text]; !ok || got != want {
+			t.Errorf("the file of version %d: kept %t, written by %q, want %q", parsed(text).Totem.ConfigVersion, ok, got, want)
+		}
+	}
+	if _, err := cluster.FindVersion(all, "999"); err == nil {
+		t.Error("a version that never was is found")
+	}
+}
