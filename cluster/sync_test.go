@@ -9,12 +9,12 @@ import (
 	"clusterctl/corosyncconf"
 )
 
-// edited is a configuration after an edit of a value, and of its version.
-func edited(t *testing.T, text, section, name, value string, version uint64) string {
+// edited is a configuration with a token of 5 s, and another version unless 0.
+func edited(t *testing.T, text string, version uint64) string {
 	t.Helper()
 	f, err := corosyncconf.Parse("", []byte(text))
 	if err == nil {
-		err = f.Root().Section(section).Set(name, value)
+		err = f.Root().Section("totem").Set("token", "5000")
 	}
 	if err == nil && version > 0 {
 		err = f.SetConfigVersion(version)
@@ -39,7 +39,7 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 			before: func(t *testing.T, w *world, base string) {
 				w.stop("n3")
 				for _, n := range []string{"n1", "n2"} {
-					text := edited(t, base, "totem", "token", "5000", 2)
+					text := edited(t, base, 2)
 					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
 				}
 			},
@@ -48,33 +48,33 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 		"a stopped node that is ahead": {
 			before: func(t *testing.T, w *world, base string) {
 				w.stop("n3")
-				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 9)
+				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, 9)
 			},
 		},
 		"a member whose file was edited": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 2)
 			},
 		},
 		"a member whose file is the one that is wanted": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 2)
 			},
 			from: "n2", reload: true, token: "5000",
 		},
 		"a file of the same version that is wanted": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 0)
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 0)
 			},
 			from: "n2", reload: true, token: "5000",
 		},
 		"members that run two versions": {
 			before: func(t *testing.T, w *world, base string) {
 				for _, n := range []string{"n1", "n2"} {
-					text := edited(t, base, "totem", "token", "5000", 2)
+					text := edited(t, base, 2)
 					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
 				}
-				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, 2)
 			},
 			reload: true, token: "5000",
 		},
@@ -144,14 +144,14 @@ func TestSyncDoesNotGuess(t *testing.T) {
 		"every file was edited": {
 			before: func(t *testing.T, w *world, base string) {
 				for _, b := range w.machines {
-					b.files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 2)
+					b.files[cluster.ConfPath] = edited(t, base, 2)
 				}
 			},
 			want: cluster.CodeConfigPending,
 		},
 		"two files under the version that runs": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, "totem", "token", "5000", 0)
+				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 0)
 			},
 			want: cluster.CodeConfigDrift,
 		},
@@ -175,7 +175,7 @@ func TestSyncDoesNotGuess(t *testing.T) {
 
 func TestASyncThatFailsLeavesOneVersionRunning(t *testing.T) {
 	w := running(t, 3, 3, nil)
-	w.machines["n2"].files[cluster.ConfPath] = edited(t, w.machines["n1"].running, "totem", "token", "5000", 2)
+	w.machines["n2"].files[cluster.ConfPath] = edited(t, w.machines["n1"].running, 2)
 	p, err := cluster.PlanSync(cluster.SyncSpec{From: "n2"}, w.view(t), key)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestHistoryTellsWhoWroteWhat(t *testing.T) {
 		t.Fatal(err)
 	}
 	added := w.machines["n1"].running
-	byHand := edited(t, added, "totem", "token", "5000", 0)
+	byHand := edited(t, added, 0)
 	for _, b := range w.machines {
 		b.files[cluster.ConfPath], b.running = byHand, byHand
 	}
