@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -242,4 +243,19 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			},
 		})
 	return nil
+}
+
+// SyncKey reads the authkey that all nodes are to have: that of the running
+// members, or of the node whose file is right; nil where there is none.
+func SyncKey(ctx context.Context, s SyncSpec, v *View, nodes map[string]Node) ([]byte, error) {
+	i := v.find(s.From)
+	if s.From == "" || i < 0 || slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.active() }) {
+		return SharedKey(ctx, v, nodes)
+	}
+	n := v.Nodes[i]
+	if n.Facts == nil || !n.Facts.Key.Exists || n.Facts.UID != 0 {
+		return nil, nil
+	}
+	key, err := nodes[n.Name].Key(ctx)
+	return key, nodeErr(n.Name, err)
 }
