@@ -182,7 +182,7 @@ func (n *hostNode) Do(ctx context.Context, op string, note Note, ops []Op, timeo
 	}
 	args := []string{"step", op, string(note.Phase), string(after), note.Step}
 	for _, o := range ops {
-		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit, o.Name, strconv.FormatUint(uint64(o.N), 10))
+		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit, o.Name, strconv.FormatUint(uint64(o.N), 10), strconv.FormatUint(o.Version, 10))
 	}
 	_, err := n.change(ctx, timeout, nil, args...)
 	return err

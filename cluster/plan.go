@@ -145,7 +145,7 @@ const (
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
 	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
 	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
-	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N
+	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
 )
 
 // Op is one action on one node.
@@ -158,6 +158,8 @@ type Op struct {
 	Unit string `json:"unit,omitempty"`
 	Name string `json:"name,omitempty"`
 	N    uint32 `json:"n,omitempty"`
+
+	Version uint64 `json:"version,omitempty"`
 }
 
 // Absent stands for the hash of a file that does not exist.

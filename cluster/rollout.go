@@ -28,6 +28,7 @@ type rollout struct {
 	conf    *corosyncconf.File
 	version uint64 // the last one planned
 	back    uint64 // the version that the next rollout is taken back under
+	top     uint64 // the highest of all, also backward
 	count   int    // of the rollouts planned so far
 }
 
@@ -35,6 +36,7 @@ type rollout struct {
 func newRollout(v *View, p *Plan, steps int) *rollout {
 	r := &rollout{view: v, plan: p, conf: v.Conf, version: v.highest(), quorate: v.quorate()}
 	r.back = r.version + uint64(2*steps)
+	r.top = r.back
 	for _, n := range v.Nodes {
 		if n.Conf == nil || n.Facts == nil {
 			continue
@@ -73,12 +75,17 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	return p, nil
 }
 
-// highest is the highest config_version in any file or running.
+// highest is the highest config_version in any file, running, or in any plan
+// that was begun: a node that is away may have its file.
 func (v *View) highest() uint64 {
 	h := v.Conf.ConfigVersion()
+	name := v.Conf.Config().Totem.ClusterName
 	for _, n := range v.Nodes {
 		if n.Facts == nil {
 			continue
+		}
+		if n.Facts.IDs.Cluster == name {
+			h = max(h, n.Facts.IDs.Version)
 		}
 		if n.Facts.Conf.File != nil {
 			h = max(h, n.Facts.Conf.File.ConfigVersion())
@@ -143,6 +150,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
+				rememberIDs(old, r.top), rememberIDs(conf, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
@@ -150,7 +158,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		},
 		Step{
 			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(old), rememberIDs(conf)}},
+			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
 		})
 	if len(r.members) > 0 {
@@ -267,7 +275,7 @@ func (v *View) settled(ps *Problems, force bool) {
 			p.Message = "a member, but it cannot be reached, and would reload its old file: " + p.Message
 			*ps = append(*ps, p)
 			continue
-		case n.Facts == nil && v.highest() == 0:
+		case n.Facts == nil && v.Conf.ConfigVersion() == 0:
 			ps.add(CodeOwed, n.Name, "bring it back first, or write config_version: 1 into the file of every node and reload",
 				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
 			continue

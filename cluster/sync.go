@@ -192,7 +192,7 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File, key []byte) {
 			Do: Act{Nodes: sy.confs, Ops: []Op{
 				{Kind: OpTest, Path: ConfPath, Blob: is},
 				{Kind: OpPut, Path: ConfPath, Blob: is, Mode: "0644"},
-				rememberIDs(truth),
+				rememberIDs(truth, 0),
 			}},
 			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
@@ -227,11 +227,13 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 	p.Steps = append(p.Steps,
 		Step{
 			ID: "stage-1", What: "test corosync.conf", Class: ClassPrepare,
-			Do: Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpTest, Path: ConfPath, Blob: back}, {Kind: OpTest, Path: ConfPath, Blob: blob}}},
+			Do: Act{Nodes: sy.nodes, Ops: []Op{
+				rememberIDs(is, again.ConfigVersion()), {Kind: OpTest, Path: ConfPath, Blob: back}, {Kind: OpTest, Path: ConfPath, Blob: blob},
+			}},
 		},
 		Step{
 			ID: "swap-1", What: fmt.Sprintf("put it in place as version %d", is.ConfigVersion()), Class: ClassSwitch,
-			Do:   Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: blob, Mode: "0644"}, rememberIDs(is)}},
+			Do:   Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: blob, Mode: "0644"}}},
 			Undo: []Act{{Nodes: sy.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Base: blob}}}},
 		},
 		Step{
