@@ -19,7 +19,9 @@ type planner func(ctx context.Context, v *cluster.View, nodes map[string]cluster
 
 // change is changeOn for a plan that needs nothing more from the nodes.
 func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster.Plan, error), question func(changed) string, after func(*cluster.Connector, changed)) (changed, error) {
-	return a.changeOn(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) { return makePlan(v) }, question, after)
+	return a.changeOn(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
+		return makePlan(v)
+	}, question, after)
 }
 
 // changeOn changes the cluster that the flags name: it looks at it, plans, asks

@@ -131,3 +131,14 @@ func historyJSON(all []cluster.ConfVersion) []versionJSON {
 	}
 	return out
 }
+
+func (a *app) confCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "conf",
+		Short: "Look at and change corosync.conf",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.confSyncCmd(), a.confHistoryCmd())
+	return c
+}
