@@ -2,6 +2,7 @@ package corosyncconf
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 )
 
@@ -44,13 +45,13 @@ type Target struct {
 }
 
 // checks are the subjects of Check.
-var checks = []func(*checker){(*checker).syntax, (*checker).keys}
+var checks = []func(*checker){(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging}
 
 // Check returns everything that is wrong with the file, in the order of its
 // lines, what the parser refuses included. What depends on the machine is left
 // out where the target has none.
 func (f *File) Check(t Target) []Finding {
-	c := &checker{file: f, conf: f.Config(), target: t}
+	c := &checker{file: f, conf: f.Config(), target: t, version: t.version()}
 	transport, _ := LookupKey("totem", "transport")
 	c.transport = transport.DefaultIn(t.Release)
 	if l := c.option("totem", "transport"); l != nil {
@@ -78,8 +79,29 @@ type checker struct {
 	file      *File
 	conf      Config
 	target    Target
-	transport string // the one that the release uses
+	version   version // of corosync that the target means
+	transport string  // the one that the release uses
 	findings  []Finding
+
+	// read is the file as that version understands it, once syntax is done, and
+	// num of which line of the file each of its lines is made; nil if it is that.
+	read *File
+	num  []int
+
+	stored  *cmap                  // see db
+	lookups map[query][]netip.Addr // the answers so far
+}
+
+// line returns the line of the file that a line of c.read is made of.
+func (c *checker) line(l *line) *line {
+	if l == nil || l.num == 0 {
+		return nil
+	}
+	n := l.num
+	if c.num != nil {
+		n = c.num[n-1]
+	}
+	return c.file.lines[n-1]
 }
 
 // report adds a finding about a line, at its value where it has one; a nil
