@@ -134,15 +134,16 @@ func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, rem
 	c.findings = append(c.findings, f)
 }
 
-// option returns the line that counts for a key in the sections with the path:
-// the last; nil if there is none.
+// option returns the line that counts for a key in the sections with the path,
+// nil if there is none.
 func (c *checker) option(path, key string) *line { return lastOption(c.file.sections(path), key) }
 
-// lastOption returns the last line for key directly in sections, or nil.
+// lastOption returns the line for key that counts in the last of sections that
+// has one, or nil.
 func lastOption(sections []*Section, key string) *line {
 	var found *line
 	for _, s := range sections {
-		if l := s.last(key); l != nil {
+		if l := s.counting(key); l != nil {
 			found = l
 		}
 	}
