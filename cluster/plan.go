@@ -177,6 +177,7 @@ type Want struct {
 	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
 	Expected int           `json:"expected,omitempty"` // votes that each expects
 	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good
+	Cmap     []CmapValue   `json:"cmap,omitempty"`     // what each runs with
 	Deadline time.Duration `json:"deadline"`           // nanoseconds
 }
 

@@ -257,10 +257,6 @@ func (v *View) settled(ps *Problems, force bool) {
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
 	}
-	if conf.Quorum.Device != nil {
-		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
-			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
-	}
 	member := func(id ID) bool {
 		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
 	}
@@ -315,6 +311,14 @@ func (v *View) settled(ps *Problems, force bool) {
 	}
 	v.oneKey(ps, conf)
 	v.reloadable(ps, conf)
+}
+
+// noDevice refuses a cluster whose votes a change of its nodes would upset.
+func (v *View) noDevice(ps *Problems) {
+	if v.Conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
+			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	}
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's

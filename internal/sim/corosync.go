@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"clusterctl/cluster"
@@ -57,6 +60,7 @@ type config struct {
 	err  error
 	corosyncconf.Config
 	links []int
+	cmap  quorum.Cmap // what a start or reload with it puts there
 }
 
 func (c *config) node(name string) (corosyncconf.Node, bool) {
@@ -453,13 +457,38 @@ func (c *corosync) setExpected(votes int) error {
 	return nil
 }
 
+// fillCmap gives a cmap the keys of a section, named as coroparse.c does: nodes
+// by their place, links by their number, subsystems by their name.
+func fillCmap(m quorum.Cmap, s *corosyncconf.Section, path string) {
+	for _, o := range s.Options() {
+		if path != "" {
+			m[path+"."+o.Key] = quorum.Value{Type: "str", Text: o.Value}
+		}
+	}
+	nodes := 0
+	for _, sub := range s.Sections("") {
+		name := strings.TrimPrefix(path+"."+sub.Name(), ".")
+		switch name {
+		case "nodelist.node":
+			name = fmt.Sprintf("%s.%d", name, nodes)
+			nodes++
+		case "totem.interface":
+			number, _ := sub.Get("linknumber")
+			name += "." + cmp.Or(number, "0")
+		case "logging.logger_subsys":
+			subsys, _ := sub.Get("subsys")
+			name += "." + subsys
+		}
+		fillCmap(m, sub, name)
+	}
+}
+
 // runtime is what corosync's tools say.
 func (c *corosync) runtime() *cluster.Runtime {
 	number := func(kind string, n any) quorum.Value { return quorum.Value{Type: kind, Text: fmt.Sprint(n)} }
-	r := &cluster.Runtime{Cmap: quorum.Cmap{
-		"totem.config_version": number("u64", c.conf.version()),
-		"config.reload_status": number("i32", 1),
-	}}
+	r := &cluster.Runtime{Cmap: maps.Clone(c.conf.cmap)}
+	r.Cmap["totem.config_version"] = number("u64", c.conf.version())
+	r.Cmap["config.reload_status"] = number("i32", 1)
 	if c.failed != "" {
 		r.Cmap["config.reload_status"] = number("i32", 7)
 	}
