@@ -49,6 +49,8 @@ type Node interface {
 	Retire(ctx context.Context, op string) error
 	// Blobs returns the journalled new contents of an operation, by hash.
 	Blobs(ctx context.Context, op string) (map[string][]byte, error)
+	// Past returns the operations that are over and still in the journal.
+	Past(ctx context.Context) ([]Past, error)
 	// Key returns the node's authkey.
 	Key(ctx context.Context) ([]byte, error)
 	// Tail returns the last lines of the journal of a systemd unit.

@@ -116,8 +116,9 @@ type Act struct {
 	Nodes []string `json:"nodes"`
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
-	Conf  string   `json:"conf,omitempty"` // hash of the configuration that a reload is about to activate
-	Want  *Want    `json:"want,omitempty"` // awaited when the operations are done
+	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
+	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
+	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 
 // OpKind names what an Op does.
@@ -139,13 +140,13 @@ const (
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
 	OpUnstage OpKind = "unstage" // remove Path.new
-	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob
+	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob, or what it had when the operation began
 	OpAside   OpKind = "aside"   // Path becomes Path.bak
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
 	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
 	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
-	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N
+	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
 )
 
 // Op is one action on one node.
@@ -158,6 +159,8 @@ type Op struct {
 	Unit string `json:"unit,omitempty"`
 	Name string `json:"name,omitempty"`
 	N    uint32 `json:"n,omitempty"`
+
+	Version uint64 `json:"version,omitempty"`
 }
 
 // Absent stands for the hash of a file that does not exist.

@@ -28,6 +28,7 @@ type rollout struct {
 	conf    *corosyncconf.File
 	version uint64 // the last one planned
 	back    uint64 // the version that the next rollout is taken back under
+	top     uint64 // the highest of all, also backward
 	count   int    // of the rollouts planned so far
 }
 
@@ -35,6 +36,7 @@ type rollout struct {
 func newRollout(v *View, p *Plan, steps int) *rollout {
 	r := &rollout{view: v, plan: p, conf: v.Conf, version: v.highest(), quorate: v.quorate()}
 	r.back = r.version + uint64(2*steps)
+	r.top = r.back
 	for _, n := range v.Nodes {
 		if n.Conf == nil || n.Facts == nil {
 			continue
@@ -73,12 +75,17 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	return p, nil
 }
 
-// highest is the highest config_version in any file or running.
+// highest is the highest config_version in any file, running, or in any plan
+// that was begun: a node that is away may have its file.
 func (v *View) highest() uint64 {
 	h := v.Conf.ConfigVersion()
+	name := v.Conf.Config().Totem.ClusterName
 	for _, n := range v.Nodes {
 		if n.Facts == nil {
 			continue
+		}
+		if n.Facts.IDs.Cluster == name {
+			h = max(h, n.Facts.IDs.Version)
 		}
 		if n.Facts.Conf.File != nil {
 			h = max(h, n.Facts.Conf.File.ConfigVersion())
@@ -143,6 +150,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
+				rememberIDs(old, r.top), rememberIDs(conf, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
@@ -150,7 +158,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		},
 		Step{
 			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(old), rememberIDs(conf)}},
+			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
 		})
 	if len(r.members) > 0 {
@@ -267,12 +275,12 @@ func (v *View) settled(ps *Problems, force bool) {
 			p.Message = "a member, but it cannot be reached, and would reload its old file: " + p.Message
 			*ps = append(*ps, p)
 			continue
-		case n.Facts == nil && v.highest() == 0:
+		case n.Facts == nil && v.Conf.ConfigVersion() == 0:
 			ps.add(CodeOwed, n.Name, "bring it back first, or write config_version: 1 into the file of every node and reload",
 				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
 			continue
 		case n.Facts == nil:
-			ps.warn(CodeOwed, n.Name, "copy "+ConfPath+" of a member there before corosync is started on it",
+			ps.warn(CodeOwed, n.Name, "clusterctl conf sync once it is back, before corosync is started on it",
 				"it is away and does not get the new configuration")
 			continue
 		}
@@ -291,11 +299,11 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 		switch c := n.Facts.Conf; {
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.Hash != want:
-			ps.add(CodeConfigDrift, n.Name, "make the files equal first; that of the quorate members is right", "its corosync.conf is not that of the cluster")
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync puts what the cluster runs in its place", "its corosync.conf is not that of the cluster")
 		case n.active() && running != c.File.ConfigVersion():
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
 		}
 	}
 	for _, p := range parts {
@@ -329,7 +337,7 @@ func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
 		texts = append(texts, andList(names))
 	}
 	slices.Sort(texts)
-	ps.add(CodeKeyDrift, "", "make "+KeyPath+" equal on all nodes first", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
+	ps.add(CodeKeyDrift, "", "stop those whose key is wrong, then: clusterctl conf sync", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
 // reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets

@@ -408,16 +408,16 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		sn := s.Nodes[i]
 		switch c := n.Facts.Conf; {
 		case !c.Exists:
-			ps.add(CodeConfigInvalid, n.Name, "", "there is no %s", ConfPath)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "there is no %s", ConfPath)
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.isDefault() || c.clusterName() != conf.Totem.ClusterName && conf.Totem.ClusterName != "":
 			ps.add(CodeEditedConfig, n.Name, "", "its %s is not that of this cluster", ConfPath)
 		case c.Hash != want && n.Facts.Holder == nil:
-			ps.add(CodeConfigDrift, n.Name, "compare the files; the one of the quorate members is right",
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync puts what the cluster runs in its place",
 				"its corosync.conf (version %d) is not that of the cluster (version %d)", sn.ConfigVersionFile, v.Conf.ConfigVersion())
 		case n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil && sn.ConfigVersionRunning != sn.ConfigVersionFile:
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file, once all are the same",
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs", sn.ConfigVersionFile, sn.ConfigVersionRunning)
 		}
 		if n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil {
@@ -433,13 +433,13 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		for _, ver := range slices.Sorted(maps.Keys(versions)) {
 			texts = append(texts, fmt.Sprintf("%d on %s", ver, andList(versions[ver])))
 		}
-		ps.add(CodeVersionDrift, "", "", "different config_versions run: %s", strings.Join(texts, ", "))
+		ps.add(CodeVersionDrift, "", "clusterctl conf sync", "different config_versions run: %s", strings.Join(texts, ", "))
 	}
 	if len(keys) > 1 {
 		for _, hash := range slices.Sorted(maps.Keys(keys)) {
 			if nodes := keys[hash]; 2*len(nodes) <= len(v.reached()) {
 				for _, name := range nodes {
-					ps.add(CodeKeyDrift, name, "copy "+KeyPath+" from another node, mode 0400", "its authkey is not that of the other nodes")
+					ps.add(CodeKeyDrift, name, "clusterctl conf sync", "its authkey is not that of the other nodes")
 				}
 			}
 		}
