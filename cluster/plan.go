@@ -215,6 +215,17 @@ func (p *Plan) NodeNames() []string {
 	return names
 }
 
+// Version is the config_version that the plan ends with; 0 when it reloads none.
+func (p *Plan) Version() uint64 {
+	version := uint64(0)
+	for _, s := range p.Steps {
+		if s.Do.Want != nil {
+			version = max(version, s.Do.Want.Version)
+		}
+	}
+	return version
+}
+
 // Starts tells whether the plan starts corosync.
 func (p *Plan) Starts() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Class == ClassStart })

@@ -124,8 +124,18 @@ func (v *View) connected(members []Member) []int {
 
 // next edits the configuration and plans that the result takes effect.
 func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return r.replace(what, conf)
+}
+
+// replace plans that another configuration, which becomes the rollout's, takes
+// effect under the next version.
+func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	old := r.conf
-	conf, err := r.edited(edit)
+	conf, err := r.numbered(conf)
 	if err != nil {
 		return err
 	}
@@ -211,12 +221,8 @@ func regain(from, to corosyncconf.Config) []Op {
 	return ops
 }
 
-// edited is the configuration after an edit, with its version one up.
-func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
-	conf := r.conf.Clone()
-	if err := edit(conf); err != nil {
-		return nil, fmt.Errorf("edit corosync.conf: %w", err)
-	}
+// numbered gives a configuration the next version.
+func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	r.version++
 	if err := conf.SetConfigVersion(r.version); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)
