@@ -426,6 +426,9 @@ func (c *conn) Retire(ctx context.Context, op string) error {
 	return err
 }
 
+// LinkStats measures nothing: the simulated links have no latency or MTU.
+func (c *conn) LinkStats(context.Context) ([]cluster.LinkStat, error) { return nil, nil }
+
 func (c *conn) Past(ctx context.Context) ([]cluster.Past, error) {
 	out, err := c.ask(ctx, "past", 0, func(sh *shell) (any, error) {
 		if err := sh.quick(); err != nil {
