@@ -11,6 +11,22 @@ import (
 type ConfSpec struct {
 	What string // in words, for the plan: "set totem.token to 5000"
 	Edit func(*corosyncconf.File) error
+	Text []byte // the new content, in place of Edit; its config_version does not count
+}
+
+// apply returns the configuration after the change, with the version of conf.
+func (s ConfSpec) apply(conf *corosyncconf.File) (*corosyncconf.File, error) {
+	wanted := conf.Clone()
+	var err error
+	if s.Edit == nil {
+		wanted, err = corosyncconf.Parse(ConfPath, s.Text)
+	} else {
+		err = s.Edit(wanted)
+	}
+	if err == nil && wanted.ConfigVersion() != conf.ConfigVersion() {
+		err = wanted.SetConfigVersion(conf.ConfigVersion())
+	}
+	return wanted, err
 }
 
 // PlanConf plans that a running cluster gets a changed corosync.conf: on every
@@ -23,15 +39,10 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 	plan, err := counted(func(rollouts int) (*rollout, error) {
 		var ps Problems
 		v.settled(&ps, false)
-		wanted := v.Conf.Clone()
-		if err := s.Edit(wanted); err != nil {
+		wanted, err := s.apply(v.Conf)
+		if err != nil {
 			ps.add(CodeBadOption, "", "", "%v", err)
 			return nil, ps
-		}
-		if wanted.ConfigVersion() != v.Conf.ConfigVersion() {
-			if err := wanted.SetConfigVersion(v.Conf.ConfigVersion()); err != nil {
-				return nil, fmt.Errorf("edit corosync.conf: %w", err)
-			}
 		}
 		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
 		changes = corosyncconf.Compare(v.Conf, wanted, v.release())
@@ -47,8 +58,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 			p.Quorum.Lowest, _ = v.voting(v.Conf.Config())
 			return r, nil
 		}
-		err := r.next(s.What, func(f *corosyncconf.File) error { return s.Edit(f) })
-		return r, err
+		return r, r.replace(s.What, wanted)
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -93,5 +94,59 @@ func TestConfIsVerifiedByWhatRuns(t *testing.T) {
 	}
 	if now := w.Machine("n1").Running(); strings.Contains(now, "5000") || parsed(now).Totem.ConfigVersion <= parsed(before).Totem.ConfigVersion {
 		t.Errorf("not taken back:\n%s", now)
+	}
+}
+
+func TestRestoreGoesBackUnderAHigherVersion(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	before := w.Machine("n1").Running()
+	for _, s := range []cluster.ConfSpec{set(t, "totem.token", "5000"), set(t, "totem.join", "70")} {
+		p, err := cluster.PlanConf(s, w.view(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.carryOut(t, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	highest := parsed(w.Machine("n1").Running()).Totem.ConfigVersion
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	all, err := cluster.History(t.Context(), w.view(t), nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := cluster.FindVersion(all, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := cluster.PlanRestore(was, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	now := w.Machine("n1").Running()
+	version := parsed(now).Totem.ConfigVersion
+	if version <= highest || strings.Replace(now, fmt.Sprintf("config_version: %d", version), "config_version: 1", 1) != before {
+		t.Errorf("version %d, and the content is not that of before:\n%s", version, now)
+	}
+}
+
+func TestRestoreDoesNotAddOrRemoveNodes(t *testing.T) {
+	w := running(t, 3, 4, nil)
+	was := &cluster.ConfVersion{Version: 1, Text: []byte(w.Machine("n1").Running())}
+	p, err := w.planAdd(t, "n4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cluster.PlanRestore(was, w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeDifferent || !strings.Contains(ps[0].Message, "n4") {
+		t.Errorf("got %v", err)
 	}
 }

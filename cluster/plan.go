@@ -118,6 +118,7 @@ type Act struct {
 	Ops   []Op     `json:"ops"`
 	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
+	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 
@@ -213,6 +214,17 @@ func (p *Plan) NodeNames() []string {
 		names[i] = n.Name
 	}
 	return names
+}
+
+// Version is the config_version that the plan ends with; 0 when it reloads none.
+func (p *Plan) Version() uint64 {
+	version := uint64(0)
+	for _, s := range p.Steps {
+		if s.Do.Want != nil {
+			version = max(version, s.Do.Want.Version)
+		}
+	}
+	return version
 }
 
 // Starts tells whether the plan starts corosync.

@@ -22,7 +22,8 @@ type rollout struct {
 	nodes   []string // that carry the file: all that were reached
 	members []Member // of these, those where corosync runs
 	before  []Member // the members before the operation: what undoing comes back to
-	links   []int    // that are connected throughout
+	links   []int    // that are connected after the next one
+	linked  []int    // ... and after the one planned last
 	quorate bool     // whether the cluster is, and so has to stay
 	force   bool     // ... unless the admin wants it so
 	conf    *corosyncconf.File
@@ -48,6 +49,7 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 	}
 	r.before = r.members
 	r.links = v.connected(r.members)
+	r.linked = r.links
 	return r
 }
 
@@ -124,8 +126,18 @@ func (v *View) connected(members []Member) []int {
 
 // next edits the configuration and plans that the result takes effect.
 func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return r.replace(what, conf)
+}
+
+// replace plans that another configuration, which becomes the rollout's, takes
+// effect under the next version.
+func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	old := r.conf
-	conf, err := r.edited(edit)
+	conf, err := r.numbered(conf)
 	if err != nil {
 		return err
 	}
@@ -166,18 +178,28 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		// While this is taken back, nodes that came may be on their way out.
 		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
 		seen := r.want(undo)
-		seen.Members = stayed
+		seen.Members, seen.Links = stayed, r.linked
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf)},
+			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf), Carry: r.carry()},
 			Undo: []Act{
 				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
 				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
 			},
 		})
 	}
-	r.conf = conf
+	r.conf, r.linked = conf, r.links
 	return nil
+}
+
+// carry are the links that carry the cluster while the next rollout takes
+// another away; nil if none goes.
+func (r *rollout) carry() []int {
+	gone := func(n int) bool { return !slices.Contains(r.links, n) }
+	if len(r.members) < 2 || !slices.ContainsFunc(r.linked, gone) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.linked), gone)
 }
 
 // expect changes an explicit quorum.expected_votes by so many votes; without
@@ -211,12 +233,8 @@ func regain(from, to corosyncconf.Config) []Op {
 	return ops
 }
 
-// edited is the configuration after an edit, with its version one up.
-func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
-	conf := r.conf.Clone()
-	if err := edit(conf); err != nil {
-		return nil, fmt.Errorf("edit corosync.conf: %w", err)
-	}
+// numbered gives a configuration the next version.
+func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	r.version++
 	if err := conf.SetConfigVersion(r.version); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)

@@ -60,17 +60,19 @@ func (f *File) Check(t Target) []Finding {
 	for _, check := range checks {
 		check(c)
 	}
-	c.findings = slices.DeleteFunc(c.findings, c.saidBetter)
+	c.dropSaidBetter()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return c.findings
 }
 
-// saidBetter reports whether f is about a value for which another finding says
-// that corosync refuses it.
-func (c *checker) saidBetter(f Finding) bool {
-	return f.Code == CodeValueRange && slices.ContainsFunc(c.findings, func(other Finding) bool {
-		return other.Line == f.Line && other.RefusedBy != Accepted
-	})
+// dropSaidBetter drops findings about a value for which another one says that
+// corosync refuses it.
+func (c *checker) dropSaidBetter() {
+	refused := map[int]bool{}
+	for _, f := range c.findings {
+		refused[f.Line] = refused[f.Line] || f.RefusedBy != Accepted
+	}
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && refused[f.Line] })
 }
 
 // checker gathers findings. The checks are its methods, a file for each

@@ -10,10 +10,10 @@ import (
 // KeyPath is the place of a key in a corosync.conf, or of a section as a whole:
 //
 //	totem.token
-//	nodelist.node[n2].ring1_addr              by name or nodeid, without a name also by address
+//	nodelist.node[n2].ring1_addr              by name or nodeid, without a name also by its first address
 //	totem.interface[1].knet_link_priority     by linknumber, in a file of 2.4 by ringnumber
 //	logging.logger_subsys[QUORUM].debug       by subsys
-//	logging.logging_daemon[qdevice].debug     by name, or by name/subsys
+//	logging.logging_daemon[qdevice].debug     by name, or by name.subsys
 //	totem.interface[1]                        the section
 //
 // What is in brackets chooses one of several sections of a name. It can be

@@ -22,7 +22,7 @@ func TestParsePathReadsWhatStringPrints(t *testing.T) {
 		"nodelist.node[db1.example.com].nodeid",
 		"nodelist.node[fd00::1].nodeid",
 		"logging.logger_subsys[QUORUM].debug",
-		"logging.logging_daemon[qdevice/NET].debug",
+		"logging.logging_daemon[qdevice.NET].debug",
 		"quorum.device.heuristics.exec_ping",
 		"resources.system.load_15min.max",
 		"key",

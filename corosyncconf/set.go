@@ -164,7 +164,7 @@ func (f *File) labels(p KeyPath) settings {
 	case "logging.logger_subsys":
 		return settings{"subsys": p.which}
 	case "logging.logging_daemon":
-		name, subsys, both := strings.Cut(p.which, "/")
+		name, subsys, both := strings.Cut(p.which, ".")
 		if both {
 			return settings{"name": name, "subsys": subsys}
 		}

@@ -64,7 +64,7 @@ var changes = []change{
 	set("logging.timestamp", "off"),
 	set("logging.logger_subsys[QUORUM].debug", "trace"),
 	set("logging.logger_subsys[TOTEM].debug", "on"),
-	set("logging.logging_daemon[qdevice/NET].debug", "on"),
+	set("logging.logging_daemon[qdevice.NET].debug", "on"),
 	set("system.sched_rr", "no"),
 	set("resources.system.memory_used.recovery", "reboot"),
 	set("unheard.of", "yes"),

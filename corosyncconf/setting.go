@@ -118,7 +118,7 @@ func daemonPlace(s *Section) place {
 	case name == "corosync":
 		return place{path: "logging"}
 	case ok:
-		name += "/" + subsys
+		name += "." + subsys
 	}
 	return place{s.path, name}
 }
@@ -238,9 +238,16 @@ func (f *File) nodeNames() [][]string {
 	var all [][]string
 	for i, parts := range f.nodes() {
 		n := merge(parts).node(i)
-		names := []string{n.Label()}
-		if id := strconv.FormatUint(uint64(n.ID), 10); n.ID > 0 && id != n.Label() {
-			names = append(names, id)
+		var names []string
+		if n.ID > 0 {
+			names = []string{strconv.FormatUint(uint64(n.ID), 10)}
+		}
+		switch label := n.Label(); {
+		case slices.Contains(names, label):
+		case n.Name != "":
+			names = append([]string{label}, names...)
+		default:
+			names = append(names, label)
 		}
 		all = append(all, names)
 	}

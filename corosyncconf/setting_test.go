@@ -98,11 +98,11 @@ func TestGet(t *testing.T) {
 		{"totem.interface[1]", "6 totem.interface[1].mcastport: 2\n16 totem.interface[1].linknumber: 1\n17 totem.interface[1].ttl: 5"},
 		{"nodelist.node[1].name", "32 nodelist.node[uno].name: uno"},
 		{"nodelist.node[uno].nodeid", "22 nodelist.node[uno].nodeid: 1"},
-		{"nodelist.node[fd00::2].nodeid", "71 nodelist.node[fd00::2].nodeid: 7"}, // the third list goes on where the second ended
-		{"nodelist.node[7]", "27 nodelist.node[fd00::2].ring0_addr: fd00::2\n71 nodelist.node[fd00::2].nodeid: 7"},
+		{"nodelist.node[fd00::2].nodeid", "71 nodelist.node[7].nodeid: 7"}, // the third list goes on where the second ended
+		{"nodelist.node[7]", "27 nodelist.node[7].ring0_addr: fd00::2\n71 nodelist.node[7].nodeid: 7"},
 		{"nodelist.node[unno].nodeid", "no node unno in the nodelist: did you mean uno?"},
-		{"nodelist.node[one].nodeid", "no node one in the nodelist: it has uno and fd00::2"},
-		{"nodelist.node.nodeid", "which one? It could be nodelist.node[uno].nodeid or nodelist.node[fd00::2].nodeid"},
+		{"nodelist.node[one].nodeid", "no node one in the nodelist: it has uno and 7"},
+		{"nodelist.node.nodeid", "which one? It could be nodelist.node[uno].nodeid or nodelist.node[7].nodeid"},
 		{"logging.debug", "45 logging.debug: on"},
 		{"logging.logger_subsys[QUORUM].debug", "38 logging.logger_subsys[QUORUM].debug: on"},
 		{"logging.logger_subsys[QUORUM].to_syslog", "56 logging.logger_subsys[QUORUM].to_syslog: yes"},
