@@ -119,6 +119,10 @@ func (c *checker) key(k Key, l *line) {
 			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", strings.TrimRight(text, " \t")))
 		return
 	}
+	old := k.parsed24()
+	if c.target.Release == V24 && old != nil && old.ok(value) {
+		return
+	}
 	if want := k.refuses(value); want != "" {
 		c.report(CodeValueRange, Accepted, l, fmt.Sprintf("%s is %q, and it takes %s", path, value, want), "give it a value that it takes, or remove the line")
 	}
