@@ -672,7 +672,9 @@ func (sh *shell) ids(name string, highest uint32, version uint64) error {
 		return nil
 	}
 	return all(
-		func() error { return sh.write(idsPath+".tmp", fmt.Sprintf("%s\n%d\n%d\n", name, highest, version), 0o600) },
+		func() error {
+			return sh.write(idsPath+".tmp", fmt.Sprintf("%s\n%d\n%d\n", name, highest, version), 0o600)
+		},
 		func() error { return sh.sync(idsPath + ".tmp") },
 		func() error { return sh.rename(idsPath+".tmp", idsPath) },
 		func() error { return sh.syncDir(cluster.JournalDir) },
