@@ -434,6 +434,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 // expected votes of before and after, whichever are more; and of the votes of a
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
+// A corosync that a reload makes wait for all needs all votes.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Want == nil || !a.Want.Quorate {
 		return nil
@@ -452,17 +453,24 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if err != nil || rt == nil || rt.Err != nil {
 			continue
 		}
-		votes, expected := 0, max(rt.Quorum.Expected, conf.ExpectedVotes())
+		votes, after, expected := 0, 0, max(rt.Quorum.Expected, conf.ExpectedVotes())
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
 			for _, c := range conf.Nodes {
-				if c.ID == m.NodeID && (undo || c.Votes < now) {
+				if c.ID != m.NodeID {
+					continue
+				}
+				after += c.Votes
+				if undo || c.Votes < now {
 					now = c.Votes
 				}
 			}
 			votes += now
 		}
 		needed := quorum.Needed(expected, votes, len(rt.Quorum.Members), conf.Quorum.TwoNode && !conf.Quorum.AutoTieBreaker)
+		if a.Waits && after < conf.ExpectedVotes() {
+			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
+		}
 		if votes >= needed {
 			return nil
 		}

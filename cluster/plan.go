@@ -116,8 +116,9 @@ type Act struct {
 	Nodes []string `json:"nodes"`
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
-	Conf  string   `json:"conf,omitempty"` // hash of the configuration that a reload is about to activate
-	Want  *Want    `json:"want,omitempty"` // awaited when the operations are done
+	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
+	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
+	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 }
 
 // OpKind names what an Op does.

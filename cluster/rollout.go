@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // rollout plans how a running cluster comes by new configurations, one after
@@ -134,10 +135,8 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		return fmt.Errorf("edit corosync.conf: %w", err)
 	}
 	now := reckon(conf.Config(), r.members).Tally()
-	if r.quorate && !now.Quorate && !r.force {
-		var ps Problems
-		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
-		return ps
+	if err := r.bears(what, now); err != nil {
+		return err
 	}
 	if low := r.plan.Quorum.Lowest; r.count == 0 || now.Votes-now.Quorum < low.Votes-low.Quorum {
 		r.plan.Quorum.Lowest = point(now)
@@ -162,22 +161,43 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
 		})
 	if len(r.members) > 0 {
-		names := membersOf(r.members)
 		// While this is taken back, nodes that came may be on their way out.
 		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
 		seen := r.want(undo)
 		seen.Members = stayed
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf)},
+			Do: r.reload(r.members, is, r.want(conf)),
 			Undo: []Act{
 				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
-				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
+				r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
 			},
 		})
 	}
 	r.conf = conf
 	return nil
+}
+
+// bears refuses a reload after which, with the votes of now, the cluster would
+// not be quorate any more.
+func (r *rollout) bears(what string, now quorum.Tally) error {
+	var ps Problems
+	version, waits := r.view.waiting()
+	switch {
+	case !r.quorate || r.force:
+	case !now.Quorate:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
+	case waits && now.Votes < now.Expected:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first, or take them out, or update corosync",
+			"to %s would cost quorum: with wait_for_all a reload of corosync %s needs all votes, and there are %d of %d", what, version, now.Votes, now.Expected)
+	}
+	return ps.err()
+}
+
+// reload is the act of having members take over the configuration conf.
+func (r *rollout) reload(members []Member, conf string, want *Want, first ...Op) Act {
+	_, waits := r.view.waiting()
+	return Act{Nodes: membersOf(members), One: true, Ops: append(first, Op{Kind: OpReload}), Conf: conf, Waits: waits, Want: want}
 }
 
 // expect changes an explicit quorum.expected_votes by so many votes; without
@@ -314,7 +334,6 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 	}
 	v.oneKey(ps, conf)
-	v.reloadable(ps, conf)
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's
@@ -340,26 +359,20 @@ func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
 	ps.add(CodeKeyDrift, "", "stop those whose key is wrong, then: clusterctl conf sync", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
-// reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets
-// wait_for_all's state again, so that quorum is lost while a vote is absent
-// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0).
-func (v *View) reloadable(ps *Problems, conf corosyncconf.Config) {
-	if !conf.Quorum.WaitForAll {
-		return
-	}
-	before, _ := v.voting(conf)
+// waiting is the version of corosync of a member that a reload makes wait for
+// all; false: there is none. Up to 2.4.5 and 3.0.3 every reload sets the state of
+// wait_for_all again, so that quorum is lost unless all expected votes are there
+// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0). What
+// counts is whether wait_for_all was in force when corosync was started.
+func (v *View) waiting() (Version, bool) {
+	listed := v.Conf.Config().Quorum.WaitForAll // and so in force on nodes that come
 	for _, n := range v.Nodes {
-		if n.active() && n.Facts.Corosync.reloadWaits() && before.Votes < before.Expected {
-			ps.add(CodeQuorum, n.Name, "bring the absent nodes back first, or update corosync",
-				"a reload of corosync %s with wait_for_all loses quorum while a node is absent", n.Facts.Corosync)
+		if !n.active() || !listed && !slices.Contains(n.Facts.Runtime.Quorum.Flags, "WaitForAll") {
+			continue
+		}
+		if c := n.Facts.Corosync; c.Compare(Version{2, 4, 6}) < 0 || c.Major == 3 && c.Compare(Version{3, 0, 4}) < 0 {
+			return c, true
 		}
 	}
-}
-
-// reloadWaits tells whether a reload of this version sets wait_for_all's state.
-func (v Version) reloadWaits() bool {
-	if v.Major == 2 {
-		return v.Compare(Version{2, 4, 6}) < 0
-	}
-	return v.Compare(Version{3, 0, 4}) < 0
+	return Version{}, false
 }

@@ -35,6 +35,11 @@ func (v *View) reached() []*Facts {
 	return fs
 }
 
+// config is what the configuration means to the corosync that the nodes have.
+func (v *View) config() corosyncconf.Config {
+	return v.Conf.ConfigIn(release(v.reached()))
+}
+
 // Operations returns the operations that are open on the cluster's nodes.
 func (v *View) Operations() []*Operation { return Operations(v.reached()) }
 
