@@ -64,6 +64,9 @@ func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch))
 }
 
+// known tells whether it is a version that this package knows how to handle.
+func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
+
 // release is the line of corosync releases that nodes have. They all have one,
 // or they cannot work together; without any it is the newest.
 func release(facts []*Facts) corosyncconf.Release {

@@ -30,7 +30,9 @@ func (w *world) lose(names ...string) {
 	w.Trouble = trouble
 }
 
-func waitForAll(f *corosyncconf.File) error { return f.Root().Section("quorum").Set("wait_for_all", "1") }
+func waitForAll(f *corosyncconf.File) error {
+	return f.Root().Section("quorum").Set("wait_for_all", "1")
+}
 
 // Where wait_for_all is in force a reload up to 3.0.3 costs quorum while a vote
 // is away.
@@ -42,8 +44,10 @@ func TestAReloadThatWaitsForAllIsRefusedWhileAVoteIsAway(t *testing.T) {
 		refused bool
 	}{
 		{"3.0.3", cluster.Version{Major: 3, Minor: 0, Patch: 3}, waitForAll, true},
+		{"2.4.5", cluster.Version{Major: 2, Minor: 4, Patch: 5}, waitForAll, true},
 		{"3.0.3 without wait_for_all", cluster.Version{Major: 3, Minor: 0, Patch: 3}, nil, false},
 		{"3.0.4", cluster.Version{Major: 3, Minor: 0, Patch: 4}, waitForAll, false},
+		{"2.4.6", cluster.Version{Major: 2, Minor: 4, Patch: 6}, waitForAll, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,7 +63,7 @@ func TestAReloadThatWaitsForAllIsRefusedWhileAVoteIsAway(t *testing.T) {
 				}
 				return
 			}
-			const want = "to list n5 would cost quorum: with wait_for_all a reload of corosync 3.0.3 needs all votes, and there are 3 of 4"
+			want := fmt.Sprintf("to list n5 would cost quorum: with wait_for_all a reload of corosync %s needs all votes, and there are 3 of 4", tt.version)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("want %q, got %v", want, err)
 			}

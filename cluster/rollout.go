@@ -104,15 +104,11 @@ func (v *View) quorate() bool {
 	return len(parts) > 0 && parts[0].quorate()
 }
 
-// connected lists the links on which all members are connected to each other:
-// what a change must not worsen.
+// connected lists the links on which all members are connected to each other,
+// as far as corosync tells: what a change must not worsen.
 func (v *View) connected(members []Member) []int {
-	conf := v.Conf.Config()
-	if conf.Totem.Transport != "knet" {
-		return nil
-	}
 	var links []int
-	for _, link := range conf.Links() {
+	for _, link := range told(v.config()) {
 		if !slices.ContainsFunc(members, func(m Member) bool {
 			n := v.Nodes[v.find(m.Name)]
 			return Want{Members: members, Links: []int{link}}.missingLinks(m, n.Facts.Runtime) != ""
@@ -267,7 +263,7 @@ func (r *rollout) want(conf *corosyncconf.File) *Want {
 // settled checks that a cluster can be given a new configuration: every member
 // is there to take it, and all have the same one now.
 func (v *View) settled(ps *Problems, force bool) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	parts := partitions(v)
 	switch {
 	case len(parts) == 0:
@@ -307,8 +303,8 @@ func (v *View) settled(ps *Problems, force bool) {
 		if !n.check(ps) || n.Facts.UID != 0 {
 			continue
 		}
-		if n.Facts.Corosync.Major < 3 {
-			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		if !n.Facts.Corosync.known() {
+			ps.add(CodeVersion, n.Name, "use corosync 3, or 2.4", "corosync %s is not known", n.Facts.Corosync)
 		}
 		if !n.active() && n.Facts.Units["corosync"].Running() || !n.active() && member(n.Conf.ID) {
 			ps.add(CodeCorosync, n.Name, "wait until it has started, or stop it", "corosync is neither up nor down there")

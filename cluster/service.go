@@ -112,7 +112,7 @@ func (n *ViewNode) check(ps *Problems) bool {
 // them run already.
 func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	want := Hash(v.Conf.Bytes())
 	var names, paced []string
 	var members []Member
@@ -170,7 +170,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		p.Steps = append(p.Steps, Step{
 			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Links: knetLinks(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
 		})
 	}

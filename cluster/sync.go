@@ -134,8 +134,8 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 		if !n.check(ps) {
 			continue
 		}
-		if n.Facts.Corosync.Major < 3 {
-			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		if !n.Facts.Corosync.known() {
+			ps.add(CodeVersion, n.Name, "use corosync 3, or 2.4", "corosync %s is not known", n.Facts.Corosync)
 		}
 		sy.nodes = append(sy.nodes, n.Name)
 		if n.Facts.Conf.Hash != want {
