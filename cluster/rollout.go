@@ -277,6 +277,15 @@ func (v *View) settled(ps *Problems, force bool) {
 		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
 			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
 	}
+	if len(conf.Nodes) == 0 {
+		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node", "corosync.conf has no nodelist")
+		return
+	}
+	for _, n := range v.Conf.Config().Nodes {
+		if n.ID == 0 {
+			ps.add(CodeConfigInvalid, n.Label(), "write the nodeid that clusterctl status shows into the file of every node, and reload", "it has no nodeid in corosync.conf")
+		}
+	}
 	member := func(id ID) bool {
 		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
 	}
