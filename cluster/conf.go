@@ -200,7 +200,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	p.Quorum.Lowest = QuorumPoint{0, p.Quorum.Lowest.Expected, p.Quorum.Lowest.Quorum}
 	names := membersOf(r.members)
 	want := r.want(conf)
-	want.Links, want.Quorate = knetLinks(conf.Config()), true
+	want.Links, want.Quorate = told(conf.Config()), true
 	back := *want
 	back.Links, back.Version = r.linked, old.ConfigVersion()
 	p.Steps = append(p.Steps, Step{

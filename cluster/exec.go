@@ -451,7 +451,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
 // Every member is asked, since corosync takes a second or more to find out that
-// one has died.
+// one has died. A corosync that a reload makes wait for all needs all votes.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -472,20 +472,27 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if rt.Err != nil {
 			return nil // it says nothing; doing it tells
 		}
-		votes, expected := 0, conf.ExpectedVotes()
+		votes, after, expected := 0, 0, conf.ExpectedVotes()
 		if len(rt.Quorum.Members) > 1 {
 			expected = max(expected, rt.Quorum.Expected)
 		}
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
 			for _, c := range conf.Nodes {
-				if c.ID == m.NodeID && (undo || c.Votes < now) {
+				if c.ID != m.NodeID {
+					continue
+				}
+				after += c.Votes
+				if undo || c.Votes < now {
 					now = c.Votes
 				}
 			}
 			votes += now
 		}
 		needed := quorum.Needed(expected, votes, len(rt.Quorum.Members), conf.Quorum.TwoNode && !conf.Quorum.AutoTieBreaker)
+		if a.Waits && after < conf.ExpectedVotes() {
+			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
+		}
 		if votes >= needed {
 			return nil
 		}

@@ -117,6 +117,7 @@ type Act struct {
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
 	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
+	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now

@@ -138,7 +138,10 @@ keep() { # PATH: its .bak is what it was when the operation began
 }
 check() { # FILE
   local out
-  out=$(corosync -t -c "$1" 2>&1) || fail "corosync -t refuses the new configuration: $out"
+  case $(corosync -v) in
+  *"version '2."*) out=$(COROSYNC_MAIN_CONFIG_FILE=$1 corosync -t 2>&1) ;;
+  *) out=$(corosync -t -c "$1" 2>&1) ;;
+  esac || fail "corosync -t refuses the new configuration: $out"
 }
 
 op_put() { # PATH BLOB BASE MODE
