@@ -35,6 +35,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	var ps Problems
 	conf := v.Conf.Config()
 	v.settled(&ps, false)
+	v.noDevice(&ps)
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)
@@ -359,7 +360,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 	if err != nil {
 		return err
 	}
-	a.plan.Steps = slices.Insert(a.plan.Steps, at, a.prepare(nodes))
+	a.plan.Steps = slices.Insert(a.plan.Steps, at+1, a.prepare(nodes)) // once the members have tested and noted it
 
 	gone := a.roll.want(a.roll.conf) // a node that is still a member must not be taken off the list
 	gone.Version = 0

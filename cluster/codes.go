@@ -30,6 +30,7 @@ const (
 	CodeDuplicate     Code = "duplicate"
 	CodeNoSuchNode    Code = "no-such-node"
 	CodeNoSuchVersion Code = "no-such-version"
+	CodeNeedsRestart  Code = "needs-restart"
 	CodeNeedsYes      Code = "needs-yes"
 	CodeNoCluster     Code = "no-cluster"
 	CodeUnevenLinks   Code = "uneven-links"
@@ -112,6 +113,7 @@ func CodeTable() []CodeInfo {
 		{CodeDuplicate, Usage, "the same name, id or address given twice"},
 		{CodeNoSuchNode, Usage, "a node that is not in the cluster's nodelist"},
 		{CodeNoSuchVersion, Usage, "a version of corosync.conf that is not kept on the nodes"},
+		{CodeNeedsRestart, Refused, "a change of corosync.conf that a reload does not bring into effect"},
 		{CodeNeedsYes, Usage, "the command asks before it goes on, and there is no terminal to ask on"},
 		{CodeNoCluster, Refused, "no cluster was named, and none is found here"},
 		{CodeUnevenLinks, Refused, "links that are not the same on all nodes"},

@@ -86,7 +86,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		},
 		Step{
 			ID: "swap", What: "put corosync.conf in place", Class: ClassSwitch,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}, rememberIDs(conf)}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}, rememberIDs(conf, 0)}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
 	if !s.NoEnable {
@@ -263,10 +263,12 @@ func (w *confWriter) set(s *corosyncconf.Section, key, value string) {
 }
 
 // rememberIDs notes the highest node id of a configuration, so that the id of a
-// node that has left is not given to another.
-func rememberIDs(f *corosyncconf.File) Op {
+// node that has left is not given to another, and the highest version that may
+// be used until version is, so that none stands for two contents: a node that
+// was away could come back with the other one.
+func rememberIDs(f *corosyncconf.File, version uint64) Op {
 	conf := f.Config()
-	op := Op{Kind: OpIDs, Name: conf.Totem.ClusterName}
+	op := Op{Kind: OpIDs, Name: conf.Totem.ClusterName, Version: max(version, conf.Totem.ConfigVersion)}
 	for _, n := range conf.Nodes {
 		op.N = max(op.N, n.ID)
 	}

@@ -108,6 +108,7 @@ func fenced(ps *Problems, n *ViewNode) {
 func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 	var all Problems
 	v.settled(&all, s.Force)
+	v.noDevice(&all)
 	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
 	for _, p := range all {
 		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {

@@ -422,6 +422,12 @@ func (r *run) do(ctx context.Context, step Step) error {
 	if err := r.guard(ctx, step.Do, false); err != nil {
 		return err
 	}
+	if err := r.guardStop(ctx, step.Do); err != nil {
+		return err
+	}
+	if err := r.guardLinks(ctx, step.Do); err != nil {
+		return err
+	}
 	err := r.onNodes(step.Do, act)
 	if err != nil || step.Do.Want == nil {
 		return err
@@ -471,6 +477,78 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		return ps
 	}
 	return nil // nobody to ask: doing it tells
+}
+
+// guardStop refuses to stop nodes whose votes quorum needs as things are now,
+// since members may have died after it was planned.
+func (r *run) guardStop(ctx context.Context, a Act) error {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate {
+		return nil
+	}
+	for _, m := range a.Want.Members {
+		n, err := r.node(ctx, m.Name)
+		if err != nil {
+			continue
+		}
+		rt, err := n.Runtime(ctx)
+		if err != nil || rt == nil || rt.Err != nil {
+			continue
+		}
+		left := rt.Quorum.Total
+		for _, q := range rt.Quorum.Members {
+			if slices.Contains(a.Leave, q.NodeID) {
+				left -= q.Votes
+			}
+		}
+		if left >= rt.Quorum.Quorum {
+			return nil
+		}
+		var ps Problems
+		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
+		return ps
+	}
+	return nil // nobody to ask: what comes after tells
+}
+
+// guardLinks refuses to take a link away when none of those that are to carry
+// the cluster connects all members as things are now.
+func (r *run) guardLinks(ctx context.Context, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	seen := map[Member]*Runtime{}
+	for _, m := range a.Want.Members {
+		n, err := r.node(ctx, m.Name)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		rt, err := n.Runtime(ctx)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		seen[m] = rt
+	}
+	missing := ""
+	for _, link := range a.Carry {
+		missing = ""
+		for _, m := range a.Want.Members {
+			if rt := seen[m]; rt != nil && rt.Err == nil {
+				missing = Want{Members: a.Want.Members, Links: []int{link}}.missingLinks(m, rt)
+			} else {
+				missing = "corosync does not answer"
+			}
+			if missing != "" {
+				missing = m.Name + ": " + missing
+				break
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+	}
+	var ps Problems
+	ps.add(CodeLinkDown, "", "mend the other links first", "no other link connects all members now: %s", missing)
+	return ps
 }
 
 // onNodes calls f for the nodes of an act: for all at once, or, when one is

@@ -39,14 +39,16 @@ type Facts struct {
 	Ops      []Entry                 // operations in the node's journal that are not put away
 	Ended    map[string]Phase        // how the last ones ended that are, by id
 	Holder   *Holder                 // who holds the node's lock now
-	IDs      UsedIDs                 // node ids that the node remembers
+	IDs      UsedIDs                 // node ids and versions that the node remembers
 	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
 }
 
-// UsedIDs is the highest node id that a cluster has used.
+// UsedIDs is the highest node id that a cluster has used, and the highest
+// config_version that a plan for it reckoned with.
 type UsedIDs struct {
 	Cluster string
 	Highest uint32
+	Version uint64
 }
 
 // Version is a corosync version. Major 0 means that it is not installed.
@@ -186,9 +188,10 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 			f.Ended[id] = Phase(phase)
 		}
 	}
-	if name, highest, ok := strings.Cut(text("ids"), "\n"); ok {
-		n, _ := strconv.ParseUint(highest, 10, 32)
-		f.IDs = UsedIDs{name, uint32(n)}
+	if lines := strings.Split(text("ids")+"\n\n", "\n"); lines[0] != "" {
+		n, _ := strconv.ParseUint(lines[1], 10, 32)
+		version, _ := strconv.ParseUint(lines[2], 10, 64)
+		f.IDs = UsedIDs{lines[0], uint32(n), version}
 	}
 	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
 	f.Holder = parseHolder(sec["holder"].out)

@@ -22,12 +22,14 @@ type rollout struct {
 	nodes   []string // that carry the file: all that were reached
 	members []Member // of these, those where corosync runs
 	before  []Member // the members before the operation: what undoing comes back to
-	links   []int    // that are connected throughout
+	links   []int    // that are connected after the next one
+	linked  []int    // ... and after the one planned last
 	quorate bool     // whether the cluster is, and so has to stay
 	force   bool     // ... unless the admin wants it so
 	conf    *corosyncconf.File
 	version uint64 // the last one planned
 	back    uint64 // the version that the next rollout is taken back under
+	top     uint64 // the highest of all, also backward
 	count   int    // of the rollouts planned so far
 }
 
@@ -35,6 +37,7 @@ type rollout struct {
 func newRollout(v *View, p *Plan, steps int) *rollout {
 	r := &rollout{view: v, plan: p, conf: v.Conf, version: v.highest(), quorate: v.quorate()}
 	r.back = r.version + uint64(2*steps)
+	r.top = r.back
 	for _, n := range v.Nodes {
 		if n.Conf == nil || n.Facts == nil {
 			continue
@@ -46,6 +49,7 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 	}
 	r.before = r.members
 	r.links = v.connected(r.members)
+	r.linked = r.links
 	return r
 }
 
@@ -73,12 +77,17 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	return p, nil
 }
 
-// highest is the highest config_version in any file or running.
+// highest is the highest config_version in any file, running, or in any plan
+// that was begun: a node that is away may have its file.
 func (v *View) highest() uint64 {
 	h := v.Conf.ConfigVersion()
+	name := v.Conf.Config().Totem.ClusterName
 	for _, n := range v.Nodes {
 		if n.Facts == nil {
 			continue
+		}
+		if n.Facts.IDs.Cluster == name {
+			h = max(h, n.Facts.IDs.Version)
 		}
 		if n.Facts.Conf.File != nil {
 			h = max(h, n.Facts.Conf.File.ConfigVersion())
@@ -117,8 +126,18 @@ func (v *View) connected(members []Member) []int {
 
 // next edits the configuration and plans that the result takes effect.
 func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return r.replace(what, conf)
+}
+
+// replace plans that another configuration, which becomes the rollout's, takes
+// effect under the next version.
+func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	old := r.conf
-	conf, err := r.edited(edit)
+	conf, err := r.numbered(conf)
 	if err != nil {
 		return err
 	}
@@ -143,6 +162,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
+				rememberIDs(old, r.top), rememberIDs(conf, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
@@ -150,7 +170,7 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		},
 		Step{
 			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(old), rememberIDs(conf)}},
+			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
 		})
 	if len(r.members) > 0 {
@@ -158,18 +178,28 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		// While this is taken back, nodes that came may be on their way out.
 		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
 		seen := r.want(undo)
-		seen.Members = stayed
+		seen.Members, seen.Links = stayed, r.linked
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf)},
+			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf), Carry: r.carry()},
 			Undo: []Act{
 				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
 				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
 			},
 		})
 	}
-	r.conf = conf
+	r.conf, r.linked = conf, r.links
 	return nil
+}
+
+// carry are the links that carry the cluster while the next rollout takes
+// another away; nil if none goes.
+func (r *rollout) carry() []int {
+	gone := func(n int) bool { return !slices.Contains(r.links, n) }
+	if len(r.members) < 2 || !slices.ContainsFunc(r.linked, gone) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.linked), gone)
 }
 
 // expect changes an explicit quorum.expected_votes by so many votes; without
@@ -203,12 +233,8 @@ func regain(from, to corosyncconf.Config) []Op {
 	return ops
 }
 
-// edited is the configuration after an edit, with its version one up.
-func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
-	conf := r.conf.Clone()
-	if err := edit(conf); err != nil {
-		return nil, fmt.Errorf("edit corosync.conf: %w", err)
-	}
+// numbered gives a configuration the next version.
+func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	r.version++
 	if err := conf.SetConfigVersion(r.version); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)
@@ -249,10 +275,6 @@ func (v *View) settled(ps *Problems, force bool) {
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
 	}
-	if conf.Quorum.Device != nil {
-		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
-			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
-	}
 	member := func(id ID) bool {
 		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
 	}
@@ -267,7 +289,7 @@ func (v *View) settled(ps *Problems, force bool) {
 			p.Message = "a member, but it cannot be reached, and would reload its old file: " + p.Message
 			*ps = append(*ps, p)
 			continue
-		case n.Facts == nil && v.highest() == 0:
+		case n.Facts == nil && v.Conf.ConfigVersion() == 0:
 			ps.add(CodeOwed, n.Name, "bring it back first, or write config_version: 1 into the file of every node and reload",
 				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
 			continue
@@ -307,6 +329,14 @@ func (v *View) settled(ps *Problems, force bool) {
 	}
 	v.oneKey(ps, conf)
 	v.reloadable(ps, conf)
+}
+
+// noDevice refuses a cluster whose votes a change of its nodes would upset.
+func (v *View) noDevice(ps *Problems) {
+	if v.Conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
+			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	}
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's

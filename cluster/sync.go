@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -191,7 +192,7 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File, key []byte) {
 			Do: Act{Nodes: sy.confs, Ops: []Op{
 				{Kind: OpTest, Path: ConfPath, Blob: is},
 				{Kind: OpPut, Path: ConfPath, Blob: is, Mode: "0644"},
-				rememberIDs(truth),
+				rememberIDs(truth, 0),
 			}},
 			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
@@ -226,11 +227,13 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 	p.Steps = append(p.Steps,
 		Step{
 			ID: "stage-1", What: "test corosync.conf", Class: ClassPrepare,
-			Do: Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpTest, Path: ConfPath, Blob: back}, {Kind: OpTest, Path: ConfPath, Blob: blob}}},
+			Do: Act{Nodes: sy.nodes, Ops: []Op{
+				rememberIDs(is, again.ConfigVersion()), {Kind: OpTest, Path: ConfPath, Blob: back}, {Kind: OpTest, Path: ConfPath, Blob: blob},
+			}},
 		},
 		Step{
 			ID: "swap-1", What: fmt.Sprintf("put it in place as version %d", is.ConfigVersion()), Class: ClassSwitch,
-			Do:   Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: blob, Mode: "0644"}, rememberIDs(is)}},
+			Do:   Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: blob, Mode: "0644"}}},
 			Undo: []Act{{Nodes: sy.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Base: blob}}}},
 		},
 		Step{
@@ -242,4 +245,19 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			},
 		})
 	return nil
+}
+
+// SyncKey reads the authkey that all nodes are to have: that of the running
+// members, or of the node whose file is right; nil where there is none.
+func SyncKey(ctx context.Context, s SyncSpec, v *View, nodes map[string]Node) ([]byte, error) {
+	i := v.find(s.From)
+	if s.From == "" || i < 0 || slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.active() }) {
+		return SharedKey(ctx, v, nodes)
+	}
+	n := v.Nodes[i]
+	if n.Facts == nil || !n.Facts.Key.Exists || n.Facts.UID != 0 {
+		return nil, nil
+	}
+	key, err := nodes[n.Name].Key(ctx)
+	return key, nodeErr(n.Name, err)
 }

@@ -25,8 +25,12 @@ func edited(t *testing.T, text string, version uint64) string {
 	return string(f.Bytes())
 }
 
-// stop stops corosync on a machine of the world.
-func (w *world) stop(name string) { delete(w.machines[name].active, "corosync") }
+// give writes a corosync.conf by hand.
+func (w *world) give(text string, names ...string) {
+	for _, n := range names {
+		w.Machine(n).SetFile(cluster.ConfPath, text)
+	}
+}
 
 func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 	tests := map[string]struct {
@@ -37,44 +41,40 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 	}{
 		"a stopped node that is behind": {
 			before: func(t *testing.T, w *world, base string) {
-				w.stop("n3")
-				for _, n := range []string{"n1", "n2"} {
-					text := edited(t, base, 2)
-					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
-				}
+				w.Machine("n3").Stop("corosync")
+				w.give(edited(t, base, 2), "n1", "n2")
+				w.Machine("n1").Reload()
 			},
 			token: "5000",
 		},
 		"a stopped node that is ahead": {
 			before: func(t *testing.T, w *world, base string) {
-				w.stop("n3")
-				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, 9)
+				w.Machine("n3").Stop("corosync")
+				w.Machine("n3").SetFile(cluster.ConfPath, edited(t, base, 9))
 			},
 		},
 		"a member whose file was edited": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 2)
+				w.Machine("n2").SetFile(cluster.ConfPath, edited(t, base, 2))
 			},
 		},
 		"a member whose file is the one that is wanted": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 2)
+				w.Machine("n2").SetFile(cluster.ConfPath, edited(t, base, 2))
 			},
 			from: "n2", reload: true, token: "5000",
 		},
 		"a file of the same version that is wanted": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 0)
+				w.Machine("n2").SetFile(cluster.ConfPath, edited(t, base, 0))
 			},
 			from: "n2", reload: true, token: "5000",
 		},
 		"members that run two versions": {
 			before: func(t *testing.T, w *world, base string) {
-				for _, n := range []string{"n1", "n2"} {
-					text := edited(t, base, 2)
-					w.machines[n].files[cluster.ConfPath], w.machines[n].running = text, text
-				}
-				w.machines["n3"].files[cluster.ConfPath] = edited(t, base, 2)
+				w.give(edited(t, base, 2), "n1", "n2")
+				w.Machine("n1").Reload()
+				w.Machine("n3").SetFile(cluster.ConfPath, edited(t, base, 2))
 			},
 			reload: true, token: "5000",
 		},
@@ -82,7 +82,12 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := running(t, 3, 3, nil)
-			tt.before(t, w, w.machines["n1"].running)
+			w.Trouble = func(trouble string) {
+				if !strings.Contains(trouble, "another one of this version") { // as the hand made it
+					t.Errorf("quorum: %s", trouble)
+				}
+			}
+			tt.before(t, w, w.Machine("n1").Running())
 			p, err := cluster.PlanSync(cluster.SyncSpec{From: tt.from}, w.view(t), key)
 			if err != nil {
 				t.Fatal(err)
@@ -99,13 +104,13 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 			if err := w.carryOut(t, p); err != nil {
 				t.Fatal(err)
 			}
-			first := w.machines["n1"].files[cluster.ConfPath]
-			for name, b := range w.machines {
-				if b.files[cluster.ConfPath] != first {
-					t.Errorf("%s has another file", name)
+			first := w.Machine("n1").File(cluster.ConfPath)
+			for _, m := range w.Machines() {
+				if m.File(cluster.ConfPath) != first {
+					t.Errorf("%s has another file", m.Name())
 				}
-				if b.active["corosync"] && parsed(b.running).Totem.ConfigVersion != parsed(first).Totem.ConfigVersion {
-					t.Errorf("%s runs version %d of %d", name, parsed(b.running).Totem.ConfigVersion, parsed(first).Totem.ConfigVersion)
+				if running, want := parsed(m.Running()).Totem.ConfigVersion, parsed(first).Totem.ConfigVersion; m.Active("corosync") && running != want {
+					t.Errorf("%s runs version %d of %d", m.Name(), running, want)
 				}
 			}
 			if got := strings.Contains(first, "token: 5000"); got != (tt.token != "") {
@@ -121,8 +126,8 @@ func TestSyncGivesEachNodeWhatTheClusterRuns(t *testing.T) {
 
 func TestSyncPutsTheKey(t *testing.T) {
 	w := running(t, 3, 3, nil)
-	w.stop("n3")
-	w.machines["n3"].files[cluster.KeyPath] = "an old one"
+	w.Machine("n3").Stop("corosync")
+	w.Machine("n3").SetFile(cluster.KeyPath, "an old one")
 	p, err := cluster.PlanSync(cluster.SyncSpec{}, w.view(t), key)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +135,7 @@ func TestSyncPutsTheKey(t *testing.T) {
 	if err := w.carryOut(t, p); err != nil {
 		t.Fatal(err)
 	}
-	if w.machines["n3"].files[cluster.KeyPath] != string(key) {
+	if w.Machine("n3").File(cluster.KeyPath) != string(key) {
 		t.Error("n3 does not have the cluster's key")
 	}
 }
@@ -143,15 +148,13 @@ func TestSyncDoesNotGuess(t *testing.T) {
 	}{
 		"every file was edited": {
 			before: func(t *testing.T, w *world, base string) {
-				for _, b := range w.machines {
-					b.files[cluster.ConfPath] = edited(t, base, 2)
-				}
+				w.give(edited(t, base, 2), "n1", "n2", "n3")
 			},
 			want: cluster.CodeConfigPending,
 		},
 		"two files under the version that runs": {
 			before: func(t *testing.T, w *world, base string) {
-				w.machines["n2"].files[cluster.ConfPath] = edited(t, base, 0)
+				w.Machine("n2").SetFile(cluster.ConfPath, edited(t, base, 0))
 			},
 			want: cluster.CodeConfigDrift,
 		},
@@ -163,7 +166,8 @@ func TestSyncDoesNotGuess(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := running(t, 3, 3, nil)
-			tt.before(t, w, w.machines["n1"].running)
+			w.Trouble = nil
+			tt.before(t, w, w.Machine("n1").Running())
 			_, err := cluster.PlanSync(cluster.SyncSpec{From: tt.from}, w.view(t), key)
 			var ps cluster.Problems
 			if !errors.As(err, &ps) || len(ps) != 1 || ps[0].Code != tt.want {
@@ -175,12 +179,12 @@ func TestSyncDoesNotGuess(t *testing.T) {
 
 func TestASyncThatFailsLeavesOneVersionRunning(t *testing.T) {
 	w := running(t, 3, 3, nil)
-	w.machines["n2"].files[cluster.ConfPath] = edited(t, w.machines["n1"].running, 2)
+	w.Machine("n2").SetFile(cluster.ConfPath, edited(t, w.Machine("n1").Running(), 2))
 	p, err := cluster.PlanSync(cluster.SyncSpec{From: "n2"}, w.view(t), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.machines["n3"].fail = func(note cluster.Note, op cluster.Op) error {
+	w.Machine("n3").Fail = func(note cluster.Note, op cluster.Op) error {
 		if note.Phase == cluster.Doing && op.Kind == cluster.OpPut {
 			return errors.New("disk full")
 		}
@@ -200,7 +204,7 @@ func TestASyncThatFailsLeavesOneVersionRunning(t *testing.T) {
 
 func TestHistoryTellsWhoWroteWhat(t *testing.T) {
 	w := running(t, 3, 4, nil)
-	first := w.machines["n1"].running
+	first := w.Machine("n1").Running()
 	p, err := w.planAdd(t, "n4")
 	if err != nil {
 		t.Fatal(err)
@@ -209,11 +213,10 @@ func TestHistoryTellsWhoWroteWhat(t *testing.T) {
 	if err := w.carryOut(t, p); err != nil {
 		t.Fatal(err)
 	}
-	added := w.machines["n1"].running
-	byHand := edited(t, added, 0)
-	for _, b := range w.machines {
-		b.files[cluster.ConfPath], b.running = byHand, byHand
-	}
+	added := w.Machine("n1").Running()
+	byHand := edited(t, added, parsed(added).Totem.ConfigVersion+1)
+	w.give(byHand, "n1", "n2", "n3", "n4")
+	w.Machine("n1").Reload()
 	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n4"}}, w.view(t))
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +234,7 @@ func TestHistoryTellsWhoWroteWhat(t *testing.T) {
 	who := map[string]string{}
 	for _, c := range all {
 		who[string(c.Text)] = c.Command
-		if c.Current != (string(c.Text) == w.machines["n1"].running) {
+		if c.Current != (string(c.Text) == w.Machine("n1").Running()) {
 			t.Errorf("version %d current: %t", c.Version, c.Current)
 		}
 		if found, err := cluster.FindVersion(all, c.Label(all)); err != nil || found.Hash != c.Hash {
@@ -239,7 +242,7 @@ func TestHistoryTellsWhoWroteWhat(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		first: "", byHand: "", w.machines["n1"].running: "clusterctl delnode n4",
+		first: "", byHand: "", w.Machine("n1").Running(): "clusterctl delnode n4",
 	} {
 		if got, ok := who[text]; !ok || got != want {
 			t.Errorf("the file of version %d: kept %t, written by %q, want %q", parsed(text).Totem.ConfigVersion, ok, got, want)

@@ -32,11 +32,16 @@ var syntaxRemedies = map[Code]string{
 
 // syntax reports what the parser refuses.
 func (c *checker) syntax() {
-	if c.target.Release == V24 {
+	switch {
+	case c.target.Release == V24:
 		c.syntax24()
 		return
+	case c.version != newest:
+		c.syntaxOlder()
+		return
 	}
-	_, errs := parse(c.file.name, c.file.Bytes())
+	var errs ErrorList
+	c.read, errs = parse(c.file.name, c.file.Bytes())
 	for _, e := range errs {
 		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.Msg, syntaxRemedies[e.Code])
 	}
@@ -49,6 +54,7 @@ func (c *checker) syntax() {
 func (c *checker) syntax24() {
 	plain, num := c.plain24()
 	f, errs := parse(c.file.name, []byte(plain))
+	c.read, c.num = f, num
 	for _, e := range errs {
 		at := c.file.lines[num[e.Line-1]-1]
 		switch {

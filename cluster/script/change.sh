@@ -107,7 +107,7 @@ blobs() {
   printf 'end 0 0\n\n'
 }
 
-# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N)...
+# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N VERSION)...
 step() {
   local after=$3 name=$4
   E=$J/op/$1
@@ -115,8 +115,8 @@ step() {
   note "$2 $4" || return
   shift 4
   while [ $# -gt 0 ]; do
-    "op_$1" "${@:2:7}" || return
-    shift 8
+    "op_$1" "${@:2:8}" || return
+    shift 9
   done
   note "$after $name"
 }
@@ -232,9 +232,11 @@ op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } 
 op_forget() { # of what is done already: a failure is told by pacemaker's own tools
   ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
 }
-op_ids() { # - - - - - NAME N
-  local name highest
-  { read -r name && read -r highest; } <"$J/ids" 2>/dev/null
-  [ "$name" = "$6" ] && [ "${highest:-0}" -ge "$7" ] && return 0
-  printf '%s\n%s\n' "$6" "$7" >"$J/ids.tmp" && mv -f "$J/ids.tmp" "$J/ids"
+op_ids() { # - - - - - NAME N VERSION: none of them is used again
+  local name highest version
+  { read -r name; read -r highest; read -r version; } <"$J/ids" 2>/dev/null
+  [ "$name" = "$6" ] || highest=0 version=0
+  set -- "$6" "$(($7 > ${highest:-0} ? $7 : highest))" "$(($8 > ${version:-0} ? $8 : version))"
+  [ "$2 $3" = "$highest $version" ] && return
+  printf '%s\n' "$@" >"$J/ids.tmp" && sync "$J/ids.tmp" && mv -f "$J/ids.tmp" "$J/ids" && sync "$J"
 }
