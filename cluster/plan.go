@@ -137,6 +137,7 @@ const (
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
 	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
+	OpAgain   OpKind = "again"   // restart Unit if the step Name was begun on the node
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
@@ -226,6 +227,9 @@ func (p *Plan) Version() uint64 {
 	}
 	return version
 }
+
+// StopsAll tells whether at some moment corosync runs on no node.
+func (p *Plan) StopsAll() bool { return p.Quorum.Before.Votes > 0 && p.Quorum.Lowest.Votes == 0 }
 
 // Starts tells whether the plan starts corosync.
 func (p *Plan) Starts() bool {
