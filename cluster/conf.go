@@ -150,13 +150,13 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 		return err
 	}
 	// Taken back, the nodes that run with it must be restarted once more.
-	reload := &r.plan.Steps[len(r.plan.Steps)-1]
+	swap := &r.plan.Steps[len(r.plan.Steps)-2]
 	for _, s := range steps {
 		if s.Do.Want == nil || s.Class != ClassStart {
 			continue
 		}
 		want := *s.Do.Want
-		reload.Undo = append(reload.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: &want})
+		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: &want})
 	}
 	r.plan.Steps = append(r.plan.Steps, steps...)
 	return nil

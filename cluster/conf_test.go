@@ -54,7 +54,7 @@ func TestConfRefuses(t *testing.T) {
 	}{
 		"what takes a restart":          {set(t, "totem.link_mode", "active"), cluster.CodeNeedsRestart},
 		"what takes a stop of all":      {set(t, "totem.transport", "udpu"), cluster.CodeNeedsRestart},
-		"what costs quorum":             {set(t, "quorum.expected_votes", "9"), cluster.CodeQuorum},
+		"what can never be quorate":     {set(t, "quorum.expected_votes", "9"), cluster.CodeConfigInvalid},
 		"what corosync does not take":   {set(t, "totem.join", "20"), cluster.CodeConfigInvalid},
 		"what cannot be read back":      {set(t, "totem.cluster_name", "a{b"), cluster.CodeBadOption},
 		"a node that the list does not": {set(t, "nodelist.node[n9].quorum_votes", "2"), cluster.CodeBadOption},
@@ -71,6 +71,14 @@ func TestConfRefuses(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestConfKeepsQuorum(t *testing.T) {
+	w := stopped(t)
+	_, err := cluster.PlanConf(set(t, "nodelist.node[n3].quorum_votes", "3"), w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeQuorum {
+		t.Errorf("votes for a node that is away: %v", err)
 	}
 }
 

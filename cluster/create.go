@@ -93,7 +93,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		p.Steps = append(p.Steps, Step{
 			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpStop, Unit: "corosync"}}}}, // a reboot may have started it
 		})
 	}
 	if !s.NoStart {

@@ -145,6 +145,13 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	if err := undo.SetConfigVersion(r.back); err != nil {
 		return fmt.Errorf("edit corosync.conf: %w", err)
 	}
+	if r.count > 0 && voters(old.Config()) == 1 && conf.Config().Quorum.TwoNode && !old.Config().Quorum.TwoNode {
+		// The second of two voters loses its vote while it is a member: two_node
+		// carries the first one then, and goes with the rollout before this one.
+		if err := undo.SetTwoNode(true); err != nil {
+			return fmt.Errorf("edit corosync.conf: %w", err)
+		}
+	}
 	now := reckon(conf.Config(), r.members).Tally()
 	if r.quorate && !now.Quorate && !r.force {
 		var ps Problems
@@ -158,34 +165,39 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	r.count++
 	p := r.plan
 	was, is, back := p.blob(old.Bytes()), p.blob(conf.Bytes()), p.blob(undo.Bytes())
+	swap := Step{
+		ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
+		Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(conf, r.top)}},
+		Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+	}
+	if len(r.members) > 0 {
+		// While this is taken back, nodes that came may be on their way out.
+		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
+		seen := r.want(undo)
+		seen.Members, seen.Links = stayed, r.linked
+		// From here on a node that restarts runs the new version, before any reload:
+		// the way back is by a higher one.
+		swap.Undo = []Act{
+			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
+			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
+			{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
+		}
+	}
 	p.Steps = append(p.Steps,
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
-				rememberIDs(old, r.top), rememberIDs(conf, r.top),
+				rememberIDs(old, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
 		},
-		Step{
-			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
-			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
-		})
+		swap)
 	if len(r.members) > 0 {
-		names := membersOf(r.members)
-		// While this is taken back, nodes that came may be on their way out.
-		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
-		seen := r.want(undo)
-		seen.Members, seen.Links = stayed, r.linked
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf), Carry: r.carry()},
-			Undo: []Act{
-				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
-				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
-			},
+			Do: Act{Nodes: membersOf(r.members), One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf), Carry: r.carry()},
 		})
 	}
 	r.conf, r.linked = conf, r.links

@@ -91,7 +91,7 @@ func (c *config) refuses(name, key string) string {
 func (m *Machine) start() error {
 	text, ok := m.disk.read(cluster.ConfPath)
 	if !ok {
-		return fmt.Errorf("Can't read file %s: No such file or directory", cluster.ConfPath) //nolint:revive,staticcheck // corosync's words
+		return fmt.Errorf("Can't read file %s: No such file or directory", cluster.ConfPath) //nolint:staticcheck // corosync's words
 	}
 	conf := m.w.config(text)
 	key, _ := m.disk.read(cluster.KeyPath)

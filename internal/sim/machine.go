@@ -26,7 +26,8 @@ type Machine struct {
 	number   int
 	id       uint32 // if not that of its configuration
 	up       bool
-	side     int // of the cluster networks: machines of one side reach each other
+	buried   bool // it stays down
+	side     int  // of the cluster networks: machines of one side reach each other
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
@@ -154,6 +155,12 @@ func (m *Machine) Crash() {
 	m.w.wrote(m, "a crash")
 }
 
+// Bury is the last power cut of a machine.
+func (m *Machine) Bury() {
+	m.Crash()
+	m.buried = true
+}
+
 // abandon ends all that runs for admins.
 func (m *Machine) abandon() {
 	for _, s := range m.sessions {
@@ -164,7 +171,7 @@ func (m *Machine) abandon() {
 
 // Boot starts the machine after a Crash, and what is enabled on it.
 func (m *Machine) Boot() {
-	if m.up {
+	if m.up || m.buried {
 		return
 	}
 	m.up = true
@@ -182,6 +189,7 @@ func (m *Machine) Side(side int) {
 		return
 	}
 	m.side = side
+	m.w.watch.missed(m.w.now, tokenYet)
 	m.w.parted()
 	m.w.reform(m.w.tokenLost())
 }
