@@ -119,8 +119,7 @@ func (c *checker) key(k Key, l *line) {
 			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", strings.TrimRight(text, " \t")))
 		return
 	}
-	old := k.parsed24()
-	if c.target.Release == V24 && old != nil && old.ok(value) {
+	if c.target.Release == V24 && k.Type == Choice && k.old != nil && k.old.ok(value) {
 		return
 	}
 	if want := k.refuses(value); want != "" {

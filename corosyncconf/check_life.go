@@ -45,7 +45,7 @@ var lifeCodes = []CodeInfo{
 
 // life reports what starts, and hurts later.
 func (c *checker) life() {
-	if c.garbled() {
+	if c.read.unclosed() {
 		return
 	}
 	c.quorum()
@@ -148,6 +148,7 @@ func (c *checker) interfaces() {
 			links[link] = true
 		}
 	}
+	several := len(links) > 1
 	for _, s := range c.file.sections("totem.interface") {
 		link, said := c.linkNumber(s)
 		if first := seen[link]; first != nil && !said {
@@ -159,7 +160,7 @@ func (c *checker) interfaces() {
 			c.report(CodeInterfaceUnused, Accepted, s.open, fmt.Sprintf("no node has an address on link %d, which the section is about", link), "remove the section, or give every node an address on the link")
 		}
 		if c.transport == "knet" {
-			c.knetLink(s, len(c.conf.Links()) > 1)
+			c.knetLink(s, several)
 		}
 		if broadcast, mcast := s.last("broadcast"), s.last("mcastaddr"); c.transport == "udp" && broadcast != nil && broadcast.valueText() == "yes" && mcast != nil {
 			c.report(CodeBroadcast, Accepted, mcast, "mcastaddr does nothing where broadcast is", "remove one of them")

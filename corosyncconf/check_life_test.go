@@ -18,16 +18,16 @@ var lives = map[string]struct {
 	cluster
 	want []string
 }{
-	"three nodes":               {cluster{}, nil},
-	"one node":                  {cluster{nodes: nodes(1)}, nil},
-	"four nodes":                {cluster{nodes: nodes(4)}, nil},
-	"two nodes":                 {cluster{nodes: nodes(2), quorum: "two_node: 1"}, nil},
-	"two nodes and a device":    {cluster{nodes: nodes(2), quorum: device("votes: 1")}, nil},
-	"three nodes and lms":       {cluster{quorum: "device {; model: net; net {; host: q; algorithm: lms; }; }"}, nil},
-	"two links":                 {cluster{nodes: linked("10.99.10.11 10.99.11.11", "10.99.10.12 10.99.11.12", "10.99.10.13 10.99.11.13")}, nil},
-	"three nodes of 3.0":        {cluster{release: corosyncconf.V30}, nil},
-	"three nodes of 2.4":        {cluster{release: corosyncconf.V24, totem: "transport: udpu"}, nil},
-	"a file that is no section": {cluster{rest: "to be done"}, []string{"syntax error parse: to be done"}},
+	"three nodes":            {cluster{}, nil},
+	"one node":               {cluster{nodes: nodes(1)}, nil},
+	"four nodes":             {cluster{nodes: nodes(4)}, nil},
+	"two nodes":              {cluster{nodes: nodes(2), quorum: "two_node: 1"}, nil},
+	"two nodes and a device": {cluster{nodes: nodes(2), quorum: device("votes: 1")}, nil},
+	"three nodes and lms":    {cluster{quorum: "device {; model: net; net {; host: q; algorithm: lms; }; }"}, nil},
+	"two links":              {cluster{nodes: linked("10.99.10.11 10.99.11.11", "10.99.10.12 10.99.11.12", "10.99.10.13 10.99.11.13")}, nil},
+	"three nodes of 3.0":     {cluster{release: corosyncconf.V30}, nil},
+	"three nodes of 2.4":     {cluster{release: corosyncconf.V24, totem: "transport: udpu"}, nil},
+	"a line that is none":    {cluster{rest: "to be done"}, []string{"syntax error parse: to be done"}},
 
 	"no provider":                   {cluster{without: "provider"}, []string{"no-quorum error: quorum {"}},
 	"no provider, one node":         {cluster{nodes: nodes(1), without: "provider"}, nil},
@@ -120,7 +120,7 @@ var lives = map[string]struct {
 	"an old cipher of 2.4":   {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_cipher: 3des"}, []string{"weak-crypto warning: crypto_cipher: 3des"}},
 	"encryption of 2.4":      {cluster{release: corosyncconf.V24, without: "secauth", totem: "transport: udpu"}, nil},
 	"no encryption with 2.4": {cluster{release: corosyncconf.V24, without: "secauth: on", totem: "transport: udpu; secauth: off"}, []string{"unencrypted warning: secauth: off"}},
-	"a key for everybody":    {cluster{totem: "key: " + strings.Repeat("x", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("x", 128)}},
+	"a key for everybody":    {cluster{totem: "key: " + strings.Repeat("k", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("k", 128)}},
 	"an old transport":       {cluster{without: "secauth", totem: "transport: udpu"}, []string{"deprecated-transport warning: transport: udpu"}},
 	"the transport of 3.0":   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
 	"broadcast":              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
@@ -172,6 +172,17 @@ func addresses(count int) []string {
 		all = append(all, fmt.Sprintf("10.1.%d.%d", i/200, i%200+1))
 	}
 	return all
+}
+
+// TestWhatIsMissingIsNotSaidOfAHalfFile: it may stand in a section whose end
+// is missing.
+func TestWhatIsMissingIsNotSaidOfAHalfFile(t *testing.T) {
+	f, _ := corosyncconf.Parse("", []byte("totem {\n\tversion: 2\n"))
+	for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+		if x.Code != corosyncconf.CodeSyntax {
+			t.Errorf("%s: %s", x.Code, x.Message)
+		}
+	}
 }
 
 func TestWhatHurtsLater(t *testing.T) {

@@ -30,7 +30,7 @@ var startCodes = []CodeInfo{
 // start reports what corosync -t lets pass and a start does not: corosync comes
 // to read it only when it runs. All of it was seen on 3.1.7 and 3.1.9.
 func (c *checker) start() {
-	if c.garbled() {
+	if c.read.unclosed() {
 		return
 	}
 	if c.votequorum() {
@@ -40,10 +40,6 @@ func (c *checker) start() {
 	c.startSystem()
 	c.startTotem()
 }
-
-// garbled reports whether the parser could not tell which section is where:
-// what a file as a whole lacks cannot be said then.
-func (c *checker) garbled() bool { return c.said(CodeSyntax) }
 
 // votequorum reports whether quorum is kept by votequorum, or is meant to be.
 func (c *checker) votequorum() bool {

@@ -59,6 +59,19 @@ They stand in the JSON of status and of errors. Codes are only ever added.
 			}
 		}
 	}
+	b.WriteString(`
+## Codes of findings
+
+They stand in the JSON of ` + "`conf check`" + `. A file is refused, by the parser, by ` + "`corosync -t`" + ` or by a start, or else
+it works and is an error or a warning as listed here: an error is what costs a cluster its quorum or a node, a warning
+what may hurt later. ` + "`refused_by`" + ` says which; what is refused is always an error.
+
+| code | severity | meaning |
+|---|---|---|
+`)
+	for _, i := range corosyncconf.CodeTable() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", i.Code, i.Severity, i.Meaning)
+	}
 	return b.String()
 }
 
@@ -223,28 +236,43 @@ func TestEveryKeyIsInThePage(t *testing.T) {
 }
 
 func TestEveryCodeIsExplainedOnce(t *testing.T) {
-	seen := map[cluster.Code]bool{}
+	meanings := map[string][]string{}
 	for _, i := range cluster.CodeTable() {
-		if i.Meaning == "" || seen[i.Code] {
-			t.Errorf("code %s: no meaning, or listed twice", i.Code)
-		}
-		seen[i.Code] = true
+		meanings[string(i.Code)] = append(meanings[string(i.Code)], i.Meaning)
 	}
-	source, err := os.ReadFile(filepath.Join("..", "..", "cluster", "codes.go"))
+	explained(t, filepath.Join("..", "..", "cluster", "codes.go"), meanings)
+
+	meanings = map[string][]string{}
+	for _, i := range corosyncconf.CodeTable() {
+		meanings[string(i.Code)] = append(meanings[string(i.Code)], i.Meaning)
+	}
+	explained(t, filepath.Join("..", "..", "corosyncconf", "*.go"), meanings)
+}
+
+// explained checks that each code that the files name has one meaning.
+func explained(t *testing.T, files string, meanings map[string][]string) {
+	t.Helper()
+	paths, err := filepath.Glob(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	consts := 0
-	for line := range strings.Lines(string(source)) {
-		if _, value, ok := strings.Cut(line, " Code = \""); ok {
-			code := strings.TrimSuffix(strings.TrimSpace(value), `"`)
-			consts++
-			if !seen[cluster.Code(code)] {
-				t.Errorf("code %s is not in the table", code)
+	for _, path := range paths {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(source)) {
+			if _, value, ok := strings.Cut(line, " Code = \""); ok {
+				code := strings.TrimSuffix(strings.TrimSpace(value), `"`)
+				consts++
+				if m := meanings[code]; len(m) != 1 || m[0] == "" {
+					t.Errorf("code %s has the meanings %q", code, m)
+				}
 			}
 		}
 	}
-	if consts != len(seen) {
-		t.Errorf("%d constants, %d rows", consts, len(seen))
+	if consts != len(meanings) {
+		t.Errorf("%s: %d constants, %d rows", files, consts, len(meanings))
 	}
 }
