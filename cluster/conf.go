@@ -64,6 +64,12 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		return nil, err
 	}
 	for _, c := range changes {
+		if c.Twice {
+			plan.reloadTwice()
+			break
+		}
+	}
+	for _, c := range changes {
 		if c.CmapKey == "" {
 			continue
 		}
@@ -74,6 +80,22 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		}
 	}
 	return plan, nil
+}
+
+// reloadTwice has every reload, forward and back, asked for once more: each node
+// carries them out one after the other.
+func (p *Plan) reloadTwice() {
+	twice := func(a *Act) {
+		if i := slices.IndexFunc(a.Ops, func(o Op) bool { return o.Kind == OpReload }); i >= 0 {
+			a.Ops = slices.Insert(slices.Clone(a.Ops), i, a.Ops[i])
+		}
+	}
+	for i := range p.Steps {
+		twice(&p.Steps[i].Do)
+		for j := range p.Steps[i].Undo {
+			twice(&p.Steps[i].Undo[j])
+		}
+	}
 }
 
 // CmapValue is what a key of corosync's cmap is to be.
@@ -97,17 +119,20 @@ func (v *View) release() corosyncconf.Release {
 	return oldest
 }
 
-// mayReload refuses what a reload does not do.
+// mayReload refuses what a reload does not do, and nodes that come or go: their
+// votes and their corosync have to come before or after them.
 func (v *View) mayReload(ps *Problems, changes []corosyncconf.Change) {
 	for _, c := range changes {
 		switch {
+		case c.Node:
+			ps.add(CodeDifferent, "", "clusterctl add or clusterctl delnode", "%s: nodes do not come and go by an edit", c.Words)
 		case c.Effect > corosyncconf.Reload:
 			text := fmt.Sprintf("%s: a reload does not do it, it takes: %s", c.Words, c.Effect)
 			if c.Remark != "" {
 				text += " (" + c.Remark + ")"
 			}
 			ps.add(CodeNeedsRestart, "", "leave it out; what a reload can do may go alone", "%s", text)
-		case c.Remark != "":
+		case c.Remark != "" && !c.Twice:
 			ps.warn(CodeNeedsRestart, "", "", "%s: %s", c.Words, c.Remark)
 		}
 	}
