@@ -132,17 +132,6 @@ func historyJSON(all []cluster.ConfVersion) []versionJSON {
 	return out
 }
 
-func (a *app) confCmd() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "conf",
-		Short: "Look at and change corosync.conf",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.confSyncCmd(), a.confHistoryCmd(), a.confRestoreCmd())
-	return c
-}
-
 // confChange carries out a change of corosync.conf on the running cluster.
 func (a *app) confChange(ctx context.Context, s cluster.ConfSpec, question string) error {
 	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {

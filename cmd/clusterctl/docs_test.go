@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 var update = flag.Bool("update", false, "write the generated pages anew")
@@ -27,8 +28,8 @@ Generated from the code by ` + "`make docs`" + `; a test fails when it is out of
 | code | meaning |
 |---|---|
 | 0 | done, or healthy |
-| 1 | failed; nothing changed, or all of it undone (config_version aside) |
-| 3 | the answer is bad news: status found problems |
+| 1 | failed; nothing changed, or all of it undone (config_version aside); conf get: the key is not set |
+| 3 | the answer is bad news: status found problems, conf check errors, conf diff a difference |
 | 4 | nothing could be done for want of a node: unreachable, not authenticated, host key not verified |
 | 5 | stopped midway and not undone: ` + "`clusterctl op list`" + ` says what is open |
 | 64 | usage |
@@ -55,6 +56,18 @@ They stand in the JSON of status and of errors. Codes are only ever added.
 				fmt.Fprintf(&b, "| `%s` | %s |\n", i.Code, i.Meaning)
 			}
 		}
+	}
+	b.WriteString(`
+## Codes of findings
+
+They stand in the JSON of conf check. What corosync accepts has the severity
+that is given here; what it refuses is an error.
+
+| code | severity | meaning |
+|---|---|---|
+`)
+	for _, i := range corosyncconf.CodeTable() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", i.Code, i.Severity, i.Meaning)
 	}
 	return b.String()
 }
