@@ -45,7 +45,7 @@ type Target struct {
 }
 
 // checks are the subjects of Check.
-var checks = []func(*checker){(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging}
+var checks = []func(*checker){(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).text}
 
 // Check returns everything that is wrong with the file, in the order of its
 // lines, what the parser refuses included. What depends on the machine is left
