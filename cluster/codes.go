@@ -32,6 +32,11 @@ const (
 	CodeNoSuchVersion Code = "no-such-version"
 	CodeNeedsRestart  Code = "needs-restart"
 	CodeNeedsYes      Code = "needs-yes"
+	CodeBadPath       Code = "bad-path"
+	CodeNotSet        Code = "not-set"
+	CodeConfFile      Code = "conf-file"
+	CodeConfEdit      Code = "conf-edit"
+	CodeConfErrors    Code = "conf-errors"
 	CodeNoCluster     Code = "no-cluster"
 	CodeUnevenLinks   Code = "uneven-links"
 	CodeMixedFamily   Code = "mixed-families"
@@ -115,6 +120,11 @@ func CodeTable() []CodeInfo {
 		{CodeNoSuchVersion, Usage, "a version of corosync.conf that is not kept on the nodes"},
 		{CodeNeedsRestart, Refused, "a change of corosync.conf that a reload does not bring into effect"},
 		{CodeNeedsYes, Usage, "the command asks before it goes on, and there is no terminal to ask on"},
+		{CodeBadPath, Usage, "a path or key that corosync.conf does not have, or a value that the key does not take"},
+		{CodeNotSet, Refused, "a key that is not set in corosync.conf"},
+		{CodeConfFile, Refused, "a file that cannot be read or written, or is no corosync.conf"},
+		{CodeConfEdit, Refused, "a change that cannot be made in this corosync.conf"},
+		{CodeConfErrors, Refused, "corosync.conf has errors that stand in the way, or the change would make some"},
 		{CodeNoCluster, Refused, "no cluster was named, and none is found here"},
 		{CodeUnevenLinks, Refused, "links that are not the same on all nodes"},
 		{CodeMixedFamily, Refused, "a link with IPv4 on one node and IPv6 on another"},

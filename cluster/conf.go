@@ -260,21 +260,10 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 // noWorse refuses a configuration with errors that the present one does not
 // have, and warns of new warnings.
 func (v *View) noWorse(ps *Problems, wanted *corosyncconf.File) {
-	target := corosyncconf.Target{Release: v.release()}
-	type kind struct {
-		code    corosyncconf.Code
-		message string
-	}
-	var had []kind
-	for _, f := range v.Conf.Check(target) {
-		had = append(had, kind{f.Code, f.Message})
-	}
-	for _, f := range wanted.Check(target) {
-		switch {
-		case slices.Contains(had, kind{f.Code, f.Message}):
-		case f.Severity == corosyncconf.Bad:
+	for _, f := range corosyncconf.Worse(v.Conf, wanted, corosyncconf.Target{Release: v.release()}) {
+		if f.Severity == corosyncconf.Bad {
 			ps.add(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
-		default:
+		} else {
 			ps.warn(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
 		}
 	}
