@@ -256,7 +256,7 @@ func (p *player) play(ctx context.Context) {
 	for round := range 8 {
 		if round >= 2 {
 			p.Mend()
-			time.Sleep(70 * time.Second)
+			time.Sleep(200 * time.Second)
 		} else {
 			time.Sleep(time.Duration(p.rng.IntN(40)) * time.Second)
 		}
@@ -317,6 +317,9 @@ func (p *player) end(ctx context.Context, round int) bool {
 	conn := &cluster.Connector{Connect: a.Connect}
 	seeds := slices.DeleteFunc(names(p.sc.Machines), func(n string) bool { return slices.Contains(p.sc.Dead, n) })
 	from := seeds[p.rng.IntN(len(seeds))]
+	if round%2 == 0 {
+		from = "n1" // one that has left may know of none
+	}
 	ops, nodes, _, err := conn.FindOperations(ctx, targets(from))
 	if err != nil {
 		p.say("op list from %s: %v", from, err)
@@ -351,7 +354,7 @@ func (p *player) open() string {
 	var list []string
 	for _, m := range p.all {
 		for _, id := range m.Open() {
-			if !slices.Contains(p.sc.Dead, m.name) {
+			if e := m.op(id); !slices.Contains(p.sc.Dead, m.name) && !e.over() && len(e.log.data) > 0 {
 				list = append(list, m.name+" "+id)
 			}
 		}
