@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -421,9 +422,12 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return err
 	}
 	note := Note{Doing, step.ID}
+	var refused error
 	act := func(name string) error {
-		if err := r.guard(ctx, step.Do, false); err != nil {
-			return err
+		if step.Do.One { // each time that one is asked
+			if refused = r.guard(ctx, step.Do, false); refused != nil {
+				return nil
+			}
 		}
 		n, err := r.node(ctx, name)
 		if err == nil {
@@ -432,7 +436,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return stepErr(name, step.What, err)
 	}
 	err := r.onNodes(step.Do, act)
-	if err != nil || step.Do.Want == nil {
+	if err = cmp.Or(refused, err); err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
@@ -609,7 +613,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			return false, nil
 		}
 	}
-	if (a.Conf != "" || putsConf(a.Ops)) && u.seen(ctx) {
+	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
 		return true, u.outOfSight()
 	}
 	if starts(a.Ops) && u.blind(ctx) {

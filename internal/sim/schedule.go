@@ -90,6 +90,29 @@ func Random(seed uint64, traces map[string][]Call) Schedule {
 	return s
 }
 
+// Singles makes a schedule of each fault, at each small step of each call of a
+// run without faults, in turn ended by undo and resume.
+func Singles(scenario string, calls []Call) []Schedule {
+	var all []Schedule
+	polls := map[string]bool{} // of a membership: one on each machine will do
+	for _, c := range calls {
+		if c.What == "runtime" && polls[c.Node] {
+			continue
+		}
+		polls[c.Node] = c.What == "runtime"
+		for _, kind := range FaultKinds() {
+			for point := range c.Points {
+				for _, lasts := range []time.Duration{3 * time.Second, 50 * time.Second} {
+					verb := []string{"undo", "resume"}[len(all)/2%2]
+					all = append(all, Schedule{Scenario: scenario, Seed: uint64(len(all)), Verb: verb,
+						Faults: []Fault{{Kind: kind, Node: c.Node, Call: c.N, Point: point, For: lasts}}})
+				}
+			}
+		}
+	}
+	return all
+}
+
 // Lasting draws how long a fault lasts: a moment, or longer than anyone waits.
 func Lasting(rng *rand.Rand) time.Duration {
 	lasts := []time.Duration{time.Second, 4 * time.Second, 15 * time.Second, 40 * time.Second, 150 * time.Second}
@@ -278,6 +301,7 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 		return fmt.Errorf("refused: %w", err)
 	}
 	hurry(plan)
+	p.spoil(plan)
 	p.mu.Lock()
 	p.after = append(p.after, string(final(plan)))
 	p.mu.Unlock()
@@ -306,6 +330,38 @@ func hurry(p *cluster.Plan) {
 			}
 		}
 	}
+}
+
+// spoil leaves out of a plan what a defective clusterctl would leave out.
+func (p *player) spoil(plan *cluster.Plan) {
+	if p.Broken[NoLookAgain] {
+		plan.Seen = nil
+	}
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		if p.Broken[NoUndo] {
+			s.Undo = nil
+		}
+		for _, act := range append([]*cluster.Act{&s.Do}, acts(s.Undo)...) {
+			if p.Broken[NoVerify] {
+				act.Want = nil
+			}
+			if p.Broken[NoGuard] {
+				act.Conf = ""
+			}
+			if p.Broken[NoRevive] && act != &s.Do {
+				act.Ops = slices.DeleteFunc(act.Ops, func(o cluster.Op) bool { return o.Kind == cluster.OpRevive || o.Kind == cluster.OpStart })
+			}
+		}
+	}
+}
+
+func acts(list []cluster.Act) []*cluster.Act {
+	all := make([]*cluster.Act, len(list))
+	for i := range list {
+		all[i] = &list[i]
+	}
+	return all
 }
 
 // end has another admin end what is open, as seen from a machine; it tells

@@ -29,7 +29,7 @@ type watch struct {
 // is cut only corosync can tell, when it has lost its token.
 const (
 	askedYet = 150 * time.Millisecond
-	tokenYet = 1800 * time.Millisecond
+	tokenYet = 2 * time.Second
 	blink    = time.Second
 )
 
