@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"fmt"
-
 	"clusterctl/corosyncconf"
 )
 
@@ -11,6 +9,9 @@ type ConfSpec struct {
 	What string // in words, for the plan: "set totem.token to 5000"
 	Edit func(*corosyncconf.File) error
 	Text []byte // the new content, in place of Edit; its config_version does not count
+	// Restart allows what takes a restart of corosync: on one node after the
+	// other or, where nothing less does, on all at once.
+	Restart bool
 }
 
 // apply returns the configuration after the change, with the version of conf.
@@ -28,11 +29,11 @@ func (s ConfSpec) apply(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	return wanted, err
 }
 
-// PlanConf plans that a running cluster gets a changed corosync.conf: on every
-// node, activated by one reload, and with what runs afterwards held against
-// what the file says. What a reload cannot activate is refused, and so is what
-// makes the file worse than it was. A plan without steps means that the file is
-// so already.
+// PlanConf plans that a running cluster gets a changed corosync.conf, on every
+// node, and in the least disruptive way that brings all of it into effect: by
+// one reload, after which what runs is held against what the file says, or, if
+// s allows it, also by restarts. What makes the file worse than it was is
+// refused. A plan without steps means that the file is so already.
 func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 	var changes []corosyncconf.Change
 	plan, err := counted(func(rollouts int) (*rollout, error) {
@@ -45,7 +46,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		}
 		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
 		changes = corosyncconf.Compare(v.Conf, wanted, v.release())
-		v.mayReload(&ps, changes)
+		effect := s.allowed(&ps, changes)
 		v.noWorse(&ps, wanted)
 		if err := ps.err(); err != nil {
 			return nil, err
@@ -56,6 +57,12 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		if same {
 			p.Quorum.Lowest, _ = v.voting(v.Conf.Config())
 			return r, nil
+		}
+		switch effect {
+		case corosyncconf.FullRestart:
+			return r, r.standstill(s.What, wanted)
+		case corosyncconf.RollingRestart:
+			return r, r.inTurn(s.What, wanted)
 		}
 		return r, r.replace(s.What, wanted)
 	})
@@ -96,20 +103,130 @@ func (v *View) release() corosyncconf.Release {
 	return oldest
 }
 
-// mayReload refuses what a reload does not do.
-func (v *View) mayReload(ps *Problems, changes []corosyncconf.Change) {
+// allowed returns what the changes take, and refuses what s does not allow.
+func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncconf.Effect {
 	for _, c := range changes {
-		switch {
-		case c.Effect > corosyncconf.Reload:
-			text := fmt.Sprintf("%s: a reload does not do it, it takes: %s", c.Words, c.Effect)
+		text := c.Words
+		if c.Remark != "" {
+			text += " (" + c.Remark + ")"
+		}
+		switch e := c.Effect; {
+		case e <= corosyncconf.Reload:
 			if c.Remark != "" {
-				text += " (" + c.Remark + ")"
+				ps.warn(CodeNeedsRestart, "", "", "%s", text)
 			}
-			ps.add(CodeNeedsRestart, "", "leave it out; what a reload can do may go alone", "%s", text)
-		case c.Remark != "":
-			ps.warn(CodeNeedsRestart, "", "", "%s: %s", c.Words, c.Remark)
+		case e == corosyncconf.LinkReplace:
+			ps.add(CodeNeedsRestart, "", "clusterctl link set does it link by link", "%s: corosync does not change a link in place", text)
+		case e == corosyncconf.DeviceRestart:
+			ps.add(CodeNeedsRestart, "", "change it on each node, and restart corosync-qdevice there", "%s: only a restart of corosync-qdevice brings it into effect", text)
+		case !s.Restart && e == corosyncconf.RollingRestart:
+			ps.add(CodeNeedsRestart, "", "--restart restarts one node after the other", "%s: a reload does not do it, it takes a rolling restart", text)
+		case !s.Restart:
+			ps.add(CodeNeedsRestart, "", "--restart stops corosync on all nodes, and starts it on all", "%s: a reload does not do it, all nodes must be stopped before any is started", text)
 		}
 	}
+	return corosyncconf.EffectOf(changes)
+}
+
+// inTurn plans a configuration that takes a restart of each node: it is on all
+// of them, and its version runs, before the first is restarted.
+func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
+	if err := r.replace(what, conf); err != nil {
+		return err
+	}
+	var ps Problems
+	var nodes []*ViewNode
+	for i := range r.view.Nodes {
+		n := &r.view.Nodes[i]
+		if n.active() && n.Conf != nil {
+			n.fenced(&ps)
+			nodes = append(nodes, n)
+		}
+	}
+	steps := r.view.rolling(&ps, &r.plan.Quorum, nodes)
+	if err := ps.err(); err != nil {
+		return err
+	}
+	// Taken back, the nodes that run with it must be restarted once more.
+	swap := &r.plan.Steps[len(r.plan.Steps)-2]
+	for _, s := range steps {
+		if s.Do.Want == nil || s.Class != ClassStart {
+			continue
+		}
+		want := *s.Do.Want
+		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: &want})
+	}
+	r.plan.Steps = append(r.plan.Steps, steps...)
+	return nil
+}
+
+// standstill plans a configuration that no two nodes may run with and without:
+// corosync is stopped on all nodes, and started with it on all.
+func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
+	v := r.view
+	var ps Problems
+	var paced []string
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		switch {
+		case n.Conf == nil:
+			continue
+		case n.Facts == nil:
+			p := NodeProblem(n.Name, n.Err)
+			p.Message = "it must take part, since it could not join the others afterwards: " + p.Message
+			ps = append(ps, p)
+			continue
+		case !n.active():
+			ps.add(CodeNoRunning, n.Name, "start it first, or take it out of the cluster", "corosync does not run there, and every node must take part")
+		}
+		n.fenced(&ps)
+		if n.Facts.Units["pacemaker"].Running() {
+			paced = append(paced, n.Name)
+		}
+	}
+	if err := ps.err(); err != nil {
+		return err
+	}
+	old := r.conf
+	conf, err := r.numbered(conf)
+	if err != nil {
+		return err
+	}
+	r.count++
+	p := r.plan
+	was, is := p.blob(old.Bytes()), p.blob(conf.Bytes())
+	p.Quorum.Lowest = QuorumPoint{0, p.Quorum.Lowest.Expected, p.Quorum.Lowest.Quorum}
+	names := membersOf(r.members)
+	want := r.want(conf)
+	want.Links, want.Quorate = told(conf.Config()), true
+	back := *want
+	back.Links, back.Version = r.linked, old.ConfigVersion()
+	p.Steps = append(p.Steps, Step{
+		ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
+		Do: Act{Nodes: names, Ops: []Op{
+			rememberIDs(old, conf.ConfigVersion()), rememberIDs(conf, conf.ConfigVersion()),
+			{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
+		}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
+	})
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, unitStep(r.id("unpace"), OpStop, "pacemaker", paced))
+	}
+	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
+	stop.What += " (the cluster stands still)"
+	stop.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}, Want: &back}}
+	start.Do.Want = want
+	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
+	p.Steps = append(p.Steps, stop, Step{
+		ID: r.id("swap"), What: "put the new corosync.conf in place", Class: ClassSwitch,
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+	}, start)
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, unitStep(r.id("pace"), OpStart, "pacemaker", paced))
+	}
+	r.conf = conf
+	return nil
 }
 
 // noWorse refuses a configuration with errors that the present one does not

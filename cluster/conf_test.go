@@ -54,7 +54,7 @@ func TestConfRefuses(t *testing.T) {
 	}{
 		"what takes a restart":          {set(t, "totem.link_mode", "active"), cluster.CodeNeedsRestart},
 		"what takes a stop of all":      {set(t, "totem.transport", "udpu"), cluster.CodeNeedsRestart},
-		"what costs quorum":             {set(t, "quorum.expected_votes", "9"), cluster.CodeQuorum},
+		"what can never be quorate":     {set(t, "quorum.expected_votes", "9"), cluster.CodeConfigInvalid},
 		"what corosync does not take":   {set(t, "totem.join", "20"), cluster.CodeConfigInvalid},
 		"what cannot be read back":      {set(t, "totem.cluster_name", "a{b"), cluster.CodeBadOption},
 		"a node that the list does not": {set(t, "nodelist.node[n9].quorum_votes", "2"), cluster.CodeBadOption},
@@ -71,6 +71,14 @@ func TestConfRefuses(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestConfKeepsQuorum(t *testing.T) {
+	w := stopped(t)
+	_, err := cluster.PlanConf(set(t, "nodelist.node[n3].quorum_votes", "3"), w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeQuorum {
+		t.Errorf("votes for a node that is away: %v", err)
 	}
 }
 
@@ -147,6 +155,112 @@ func TestRestoreDoesNotAddOrRemoveNodes(t *testing.T) {
 	}
 	_, err = cluster.PlanRestore(was, w.view(t))
 	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeDifferent || !strings.Contains(ps[0].Message, "n4") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// restarting is a change that may restart corosync.
+func restarting(t *testing.T, path, value string) cluster.ConfSpec {
+	s := set(t, path, value)
+	s.Restart = true
+	return s
+}
+
+func TestConfRestartsInTurn(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	p, err := cluster.PlanConf(restarting(t, "totem.link_mode", "active"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.StopsAll() {
+		t.Error("a rolling restart is said to stop all nodes")
+	}
+	w.ends(t, p, nil)
+	if mode := parsed(w.Machine("n2").Running()).Totem.LinkMode; mode != "active" {
+		t.Errorf("n2 runs with link_mode %s", mode)
+	}
+}
+
+// When a node does not come back, those before it are restarted once more,
+// with what they ran before.
+func TestConfInTurnIsTakenBack(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	p, err := cluster.PlanConf(restarting(t, "totem.link_mode", "active"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var starts []string
+	for _, m := range w.Machines() {
+		m.Fail = func(note cluster.Note, op cluster.Op) error {
+			switch {
+			case note.Phase == cluster.Doing && op.Kind == cluster.OpStart && m.Name() == "n2":
+				return errors.New("it refuses to start")
+			case note.Phase == cluster.Undoing && op.Kind == cluster.OpAgain:
+				starts = append(starts, m.Name())
+			}
+			return nil
+		}
+	}
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); !errors.As(err, &undone) {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	if mode := parsed(w.Machine("n1").Running()).Totem.LinkMode; mode != "passive" {
+		t.Errorf("n1 runs with link_mode %s", mode)
+	}
+	if len(starts) != 3 {
+		t.Errorf("asked to be restarted once more: %q", starts)
+	}
+}
+
+func TestConfStopsAllWhereNothingLessDoes(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	old := w.Machine("n1").Running()
+	p, err := cluster.PlanConf(restarting(t, "totem.cluster_name", "renamed"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.StopsAll() {
+		t.Error("it is not said that all nodes are stopped")
+	}
+	for _, m := range w.Machines() {
+		m.Fail = func(note cluster.Note, op cluster.Op) error {
+			for _, other := range w.Machines() {
+				if op.Kind == cluster.OpSwap && other.Active("corosync") {
+					t.Errorf("%s still runs when %s gets the new file", other.Name(), m.Name())
+				}
+			}
+			if note.Phase == cluster.Doing && op.Kind == cluster.OpStart && m.Name() == "n3" {
+				return errors.New("it refuses to start")
+			}
+			return nil
+		}
+	}
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); !errors.As(err, &undone) {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	if w.Machine("n2").Running() != old {
+		t.Errorf("after a node did not start:\n%s", w.Machine("n2").Running())
+	}
+
+	for _, m := range w.Machines() {
+		m.Fail = nil
+	}
+	p, err = cluster.PlanConf(restarting(t, "totem.cluster_name", "renamed"), w.view(t))
+	w.ends(t, p, err)
+	if name := parsed(w.Machine("n2").Running()).Totem.ClusterName; name != "renamed" {
+		t.Errorf("n2 runs in cluster %s", name)
+	}
+}
+
+func TestConfStopsAllOnlyWithEveryNode(t *testing.T) {
+	w := stopped(t)
+	_, err := cluster.PlanConf(restarting(t, "totem.cluster_name", "renamed"), w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeNoRunning || ps[0].Node != "n3" {
 		t.Errorf("got %v", err)
 	}
 }

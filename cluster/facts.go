@@ -64,6 +64,23 @@ func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch))
 }
 
+// known tells whether it is a version that this package knows how to handle.
+func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
+
+// release is the line of corosync releases that nodes have. They all have one,
+// or they cannot work together; without any it is the newest.
+func release(facts []*Facts) corosyncconf.Release {
+	for _, f := range facts {
+		switch v := f.Corosync; {
+		case v.Major == 2:
+			return corosyncconf.V24
+		case v.Major == 3 && v.Minor == 0:
+			return corosyncconf.V30
+		}
+	}
+	return corosyncconf.V31
+}
+
 // FileState is whether a file is there, and its content's hash.
 type FileState struct {
 	Exists bool
@@ -331,7 +348,8 @@ func parseHolder(out []byte) *Holder {
 	return &h
 }
 
-// parseRuntime makes a Runtime of the sections quorum, links and cmap.
+// parseRuntime makes a Runtime of the sections quorum, links, cmap and stats;
+// the last is there with corosync 3.0 only.
 func parseRuntime(sec map[string]section) *Runtime {
 	r := &Runtime{}
 	var err error
@@ -345,6 +363,12 @@ func parseRuntime(sec map[string]section) *Runtime {
 	}
 	if r.Cmap, err = quorum.ParseCmap(sec["cmap"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cmapctl: %w", err)
+		return r
 	}
+	stats, err := quorum.ParseCmap(sec["stats"].out)
+	if err != nil {
+		r.Err = fmt.Errorf("corosync-cmapctl -m stats: %w", err)
+	}
+	r.Links = r.Links.ByStats(stats)
 	return r
 }

@@ -161,12 +161,16 @@ func (l *linkPlan) section() corosyncconf.Interface {
 	return corosyncconf.Interface{Number: l.Number}
 }
 
-// port is the UDP port of the link: 5405 and up by default (totemconfig.c).
+// port is the UDP port of the link: by default 5405, and with knet one more for
+// each link (totemconfig.c).
 func (l *linkPlan) port() int {
-	if p := l.section().Port; p != 0 {
+	switch p := l.section().Port; {
+	case p != 0:
 		return p
+	case l.conf.Totem.Transport == "knet":
+		return 5405 + l.Number
 	}
-	return 5405 + l.Number
+	return 5405
 }
 
 func (l *linkPlan) priority() int { return max(1, l.section().Priority) }

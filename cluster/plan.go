@@ -117,6 +117,7 @@ type Act struct {
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
 	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
+	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
@@ -137,6 +138,7 @@ const (
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
 	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
+	OpAgain   OpKind = "again"   // restart Unit if the step Name was begun on the node
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
@@ -226,6 +228,9 @@ func (p *Plan) Version() uint64 {
 	}
 	return version
 }
+
+// StopsAll tells whether at some moment corosync runs on no node.
+func (p *Plan) StopsAll() bool { return p.Quorum.Before.Votes > 0 && p.Quorum.Lowest.Votes == 0 }
 
 // Starts tells whether the plan starts corosync.
 func (p *Plan) Starts() bool {

@@ -24,41 +24,50 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		chosen = append(chosen, n)
 	}
-	before, voting := v.voting(conf)
+	p := v.plan()
+	before, _ := v.voting(conf)
+	p.Quorum = QuorumRange{before, before, before}
+	p.Steps = v.rolling(&ps, &p.Quorum, chosen)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p.Notes = ps
+	return p, nil
+}
+
+// rolling restarts nodes one after the other, and lowers what is lowest in q.
+func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
+	conf := v.Conf.Config()
+	_, voting := v.voting(conf)
 	quorate := voting.Tally().Quorate
 	members := v.members(nil)
-	p := v.plan()
-	p.Quorum = QuorumRange{before, before, before}
-	for i, n := range chosen {
+	var steps []Step
+	for i, n := range nodes {
 		away := voting.Without(n.Conf.ID).Tally()
 		alone := len(members) == 1
 		if quorate && !away.Quorate && !alone {
 			ps.add(CodeQuorum, n.Name, "bring nodes that are away back first; clusterctl stop --all and start --all restart the whole cluster",
 				"without it the cluster loses quorum: %d of %d votes are left, %d are needed", away.Votes, away.Expected, away.Quorum)
 		}
-		if away.Votes-away.Quorum < p.Quorum.Lowest.Votes-p.Quorum.Lowest.Quorum {
-			p.Quorum.Lowest = point(away)
+		if away.Votes-away.Quorum < q.Lowest.Votes-q.Lowest.Quorum {
+			q.Lowest = point(away)
 		}
 		rest := v.members([]string{n.Name})
 		one := []string{n.Name}
 		paced := n.Facts.Units["pacemaker"].Running()
 		if paced {
-			p.Steps = append(p.Steps, unitStep(fmt.Sprintf("unpace-%d", i+1), OpStop, "pacemaker", one))
+			steps = append(steps, unitStep(fmt.Sprintf("unpace-%d", i+1), OpStop, "pacemaker", one))
 		}
 		stop, start := unitStep(fmt.Sprintf("stop-%d", i+1), OpStop, "corosync", one), unitStep(fmt.Sprintf("start-%d", i+1), OpStart, "corosync", one)
 		stop.Do.Leave = []ID{n.Conf.ID}
 		stop.Do.Want = &Want{Members: rest, Gone: stop.Do.Leave, Quorate: quorate && away.Quorate, Deadline: formTime(len(conf.Nodes))}
 		start.Do.Want = &Want{Members: members, Quorate: quorate, Links: v.connected(members), Deadline: formTime(len(conf.Nodes))}
-		p.Steps = append(p.Steps, stop, start)
+		steps = append(steps, stop, start)
 		if paced {
-			p.Steps = append(p.Steps, unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one))
+			steps = append(steps, unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one))
 		}
 	}
-	if err := ps.err(); err != nil {
-		return nil, err
-	}
-	p.Notes = ps
-	return p, nil
+	return steps
 }
 
 // PlanEnable plans that corosync is started at boot, or no longer, and with it

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // rollout plans how a running cluster comes by new configurations, one after
@@ -105,15 +106,11 @@ func (v *View) quorate() bool {
 	return len(parts) > 0 && parts[0].quorate()
 }
 
-// connected lists the links on which all members are connected to each other:
-// what a change must not worsen.
+// connected lists the links on which all members are connected to each other,
+// as far as corosync tells: what a change must not worsen.
 func (v *View) connected(members []Member) []int {
-	conf := v.Conf.Config()
-	if conf.Totem.Transport != "knet" {
-		return nil
-	}
 	var links []int
-	for _, link := range conf.Links() {
+	for _, link := range told(v.config()) {
 		if !slices.ContainsFunc(members, func(m Member) bool {
 			n := v.Nodes[v.find(m.Name)]
 			return Want{Members: members, Links: []int{link}}.missingLinks(m, n.Facts.Runtime) != ""
@@ -145,11 +142,16 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	if err := undo.SetConfigVersion(r.back); err != nil {
 		return fmt.Errorf("edit corosync.conf: %w", err)
 	}
+	if r.count > 0 && voters(old.Config()) == 1 && conf.Config().Quorum.TwoNode && !old.Config().Quorum.TwoNode {
+		// The second of two voters loses its vote while it is a member: two_node
+		// carries the first one then, and goes with the rollout before this one.
+		if err := undo.SetTwoNode(true); err != nil {
+			return fmt.Errorf("edit corosync.conf: %w", err)
+		}
+	}
 	now := reckon(conf.Config(), r.members).Tally()
-	if r.quorate && !now.Quorate && !r.force {
-		var ps Problems
-		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
-		return ps
+	if err := r.bears(what, now); err != nil {
+		return err
 	}
 	if low := r.plan.Quorum.Lowest; r.count == 0 || now.Votes-now.Quorum < low.Votes-low.Quorum {
 		r.plan.Quorum.Lowest = point(now)
@@ -158,34 +160,40 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	r.count++
 	p := r.plan
 	was, is, back := p.blob(old.Bytes()), p.blob(conf.Bytes()), p.blob(undo.Bytes())
+	swap := Step{
+		ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
+		Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(conf, r.top)}},
+		Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+	}
+	if len(r.members) > 0 {
+		// While this is taken back, nodes that came may be on their way out.
+		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
+		seen := r.want(undo)
+		seen.Members, seen.Links = stayed, r.linked
+		// From here on a node that restarts runs the new version, before any reload:
+		// the way back is by a higher one.
+		swap.Undo = []Act{
+			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
+			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
+			r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
+		}
+	}
 	p.Steps = append(p.Steps,
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
-				rememberIDs(old, r.top), rememberIDs(conf, r.top),
+				rememberIDs(old, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
 		},
-		Step{
-			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
-			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
-		})
+		swap)
 	if len(r.members) > 0 {
-		names := membersOf(r.members)
-		// While this is taken back, nodes that came may be on their way out.
-		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
-		seen := r.want(undo)
-		seen.Members, seen.Links = stayed, r.linked
+		do := r.reload(r.members, is, r.want(conf))
+		do.Carry = r.carry()
 		p.Steps = append(p.Steps, Step{
-			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf), Carry: r.carry()},
-			Undo: []Act{
-				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
-				{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
-			},
+			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
 	}
 	r.conf, r.linked = conf, r.links
@@ -200,6 +208,28 @@ func (r *rollout) carry() []int {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(r.linked), gone)
+}
+
+// bears refuses a reload after which, with the votes of now, the cluster would
+// not be quorate any more.
+func (r *rollout) bears(what string, now quorum.Tally) error {
+	var ps Problems
+	version, waits := r.view.waiting()
+	switch {
+	case !r.quorate || r.force:
+	case !now.Quorate:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
+	case waits && now.Votes < now.Expected:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first, or take them out, or update corosync",
+			"to %s would cost quorum: with wait_for_all a reload of corosync %s needs all votes, and there are %d of %d", what, version, now.Votes, now.Expected)
+	}
+	return ps.err()
+}
+
+// reload is the act of having members take over the configuration conf.
+func (r *rollout) reload(members []Member, conf string, want *Want, first ...Op) Act {
+	_, waits := r.view.waiting()
+	return Act{Nodes: membersOf(members), One: true, Ops: append(first, Op{Kind: OpReload}), Conf: conf, Waits: waits, Want: want}
 }
 
 // expect changes an explicit quorum.expected_votes by so many votes; without
@@ -265,7 +295,7 @@ func (r *rollout) want(conf *corosyncconf.File) *Want {
 // settled checks that a cluster can be given a new configuration: every member
 // is there to take it, and all have the same one now.
 func (v *View) settled(ps *Problems, force bool) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	parts := partitions(v)
 	switch {
 	case len(parts) == 0:
@@ -274,6 +304,15 @@ func (v *View) settled(ps *Problems, force bool) {
 		ps.add(CodePartition, "", "mend the network between them first; clusterctl status shows it", "the cluster is split into %d partitions", len(parts))
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
+	}
+	if len(conf.Nodes) == 0 {
+		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node", "corosync.conf has no nodelist")
+		return
+	}
+	for _, n := range v.Conf.Config().Nodes {
+		if n.ID == 0 {
+			ps.add(CodeConfigInvalid, n.Label(), "write the nodeid that clusterctl status shows into the file of every node, and reload", "it has no nodeid in corosync.conf")
+		}
 	}
 	member := func(id ID) bool {
 		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
@@ -301,8 +340,8 @@ func (v *View) settled(ps *Problems, force bool) {
 		if !n.check(ps) || n.Facts.UID != 0 {
 			continue
 		}
-		if n.Facts.Corosync.Major < 3 {
-			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		if !n.Facts.Corosync.known() {
+			ps.add(CodeVersion, n.Name, "use corosync 3, or 2.4", "corosync %s is not known", n.Facts.Corosync)
 		}
 		if !n.active() && n.Facts.Units["corosync"].Running() || !n.active() && member(n.Conf.ID) {
 			ps.add(CodeCorosync, n.Name, "wait until it has started, or stop it", "corosync is neither up nor down there")
@@ -328,7 +367,6 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 	}
 	v.oneKey(ps, conf)
-	v.reloadable(ps, conf)
 }
 
 // noDevice refuses a cluster whose votes a change of its nodes would upset.
@@ -362,26 +400,20 @@ func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
 	ps.add(CodeKeyDrift, "", "stop those whose key is wrong, then: clusterctl conf sync", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
-// reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets
-// wait_for_all's state again, so that quorum is lost while a vote is absent
-// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0).
-func (v *View) reloadable(ps *Problems, conf corosyncconf.Config) {
-	if !conf.Quorum.WaitForAll {
-		return
-	}
-	before, _ := v.voting(conf)
+// waiting is the version of corosync of a member that a reload makes wait for
+// all; false: there is none. Up to 2.4.5 and 3.0.3 every reload sets the state of
+// wait_for_all again, so that quorum is lost unless all expected votes are there
+// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0). What
+// counts is whether wait_for_all was in force when corosync was started.
+func (v *View) waiting() (Version, bool) {
+	listed := v.Conf.Config().Quorum.WaitForAll // and so in force on nodes that come
 	for _, n := range v.Nodes {
-		if n.active() && n.Facts.Corosync.reloadWaits() && before.Votes < before.Expected {
-			ps.add(CodeQuorum, n.Name, "bring the absent nodes back first, or update corosync",
-				"a reload of corosync %s with wait_for_all loses quorum while a node is absent", n.Facts.Corosync)
+		if !n.active() || !listed && !slices.Contains(n.Facts.Runtime.Quorum.Flags, "WaitForAll") {
+			continue
+		}
+		if c := n.Facts.Corosync; c.Compare(Version{2, 4, 6}) < 0 || c.Major == 3 && c.Compare(Version{3, 0, 4}) < 0 {
+			return c, true
 		}
 	}
-}
-
-// reloadWaits tells whether a reload of this version sets wait_for_all's state.
-func (v Version) reloadWaits() bool {
-	if v.Major == 2 {
-		return v.Compare(Version{2, 4, 6}) < 0
-	}
-	return v.Compare(Version{3, 0, 4}) < 0
+	return Version{}, false
 }

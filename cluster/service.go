@@ -112,7 +112,7 @@ func (n *ViewNode) check(ps *Problems) bool {
 // them run already.
 func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	want := Hash(v.Conf.Bytes())
 	var names, paced []string
 	var members []Member
@@ -169,7 +169,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
 		}
 		start := unitStep("start", OpStart, "corosync", names)
-		start.Do.Want = &Want{Members: members, Quorate: after.Quorate, Links: knetLinks(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
+		start.Do.Want = &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
 		p.Steps = append(p.Steps, start)
 	}
 	if len(paced) > 0 {

@@ -134,8 +134,8 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 		if !n.check(ps) {
 			continue
 		}
-		if n.Facts.Corosync.Major < 3 {
-			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		if !n.Facts.Corosync.known() {
+			ps.add(CodeVersion, n.Name, "use corosync 3, or 2.4", "corosync %s is not known", n.Facts.Corosync)
 		}
 		sy.nodes = append(sy.nodes, n.Name)
 		if n.Facts.Conf.Hash != want {
@@ -168,7 +168,6 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 			*ps = append(*ps, p)
 		}
 	}
-	sy.view.reloadable(ps, conf)
 }
 
 // planFiles plans that files are put in place that the members run already.
@@ -217,13 +216,10 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 	if after.Votes-after.Quorum < p.Quorum.Lowest.Votes-p.Quorum.Lowest.Quorum {
 		p.Quorum.Lowest = p.Quorum.After
 	}
-	if r.quorate && !after.Quorate {
-		var ps Problems
-		ps.add(CodeQuorum, "", "bring nodes that are away back first", "this configuration would cost quorum: %s of %d, %d needed", count(after.Votes, "vote"), after.Expected, after.Quorum)
-		return ps
+	if err := r.bears("have every member run this configuration", after); err != nil {
+		return err
 	}
 	blob, back := p.blob(is.Bytes()), p.blob(again.Bytes())
-	names := membersOf(r.members)
 	p.Steps = append(p.Steps,
 		Step{
 			ID: "stage-1", What: "test corosync.conf", Class: ClassPrepare,
@@ -238,10 +234,10 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 		},
 		Step{
 			ID: "reload-1", What: "reload: every member runs the same corosync.conf", Class: ClassReload,
-			Do: Act{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: blob, Want: r.want(is)},
+			Do: r.reload(r.members, blob, r.want(is)),
 			Undo: []Act{
 				{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
-				{Nodes: names, One: true, Ops: []Op{{Kind: OpReload}}, Conf: back, Want: r.want(again)},
+				r.reload(r.members, back, r.want(again)),
 			},
 		})
 	return nil

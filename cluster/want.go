@@ -40,6 +40,9 @@ func (r *run) await(ctx context.Context, w Want) error {
 			case lostConnection(err) || err != nil && ctx.Err() == nil:
 				cancel()
 				return nodeErr(m.Name, err)
+			case err == nil && rt == nil && w.Later:
+				cancel()
+				return notRunning(m.Name)
 			case err == nil:
 				if missing = w.missing(rt); missing != "" {
 					break

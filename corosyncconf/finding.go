@@ -45,7 +45,9 @@ type Target struct {
 }
 
 // checks are the subjects of Check.
-var checks = []func(*checker){(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).text}
+var checks = []func(*checker){
+	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text,
+}
 
 // Check returns everything that is wrong with the file, in the order of its
 // lines, what the parser refuses included. What depends on the machine is left
@@ -113,6 +115,8 @@ type checker struct {
 
 	stored  *cmap                  // see db
 	lookups map[query][]netip.Addr // the answers so far
+
+	nodeParts [][]*Section // see nodeLine
 }
 
 // line returns the line of the file that a line of c.read is made of.
@@ -155,6 +159,23 @@ func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, rem
 		}
 	}
 	c.findings = append(c.findings, f)
+}
+
+// said reports whether there is a finding with the code.
+func (c *checker) said(code Code) bool {
+	return slices.ContainsFunc(c.findings, func(f Finding) bool { return f.Code == code })
+}
+
+// place returns the line that counts for a key in the sections with the path,
+// else the one that opens the first of them; nil if there is none.
+func (c *checker) place(path, key string) *line {
+	if l := c.option(path, key); l != nil {
+		return l
+	}
+	if sections := c.file.sections(path); len(sections) > 0 {
+		return sections[0].open
+	}
+	return nil
 }
 
 // option returns the line that counts for a key in the sections with the path,

@@ -138,7 +138,10 @@ keep() { # PATH: its .bak is what it was when the operation began
 }
 check() { # FILE
   local out
-  out=$(corosync -t -c "$1" 2>&1) || fail "corosync -t refuses the new configuration: $out"
+  case $(corosync -v) in
+  *"version '2."*) out=$(COROSYNC_MAIN_CONFIG_FILE=$1 corosync -t 2>&1) ;;
+  *) out=$(corosync -t -c "$1" 2>&1) ;;
+  esac || fail "corosync -t refuses the new configuration: $out"
 }
 
 op_put() { # PATH BLOB BASE MODE
@@ -210,6 +213,7 @@ op_boot() { # - - - - UNIT: enabled as it was
     case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
   done <"$E/units"
 }
+op_again() { ! grep -q " do $6$" "$E/log" || { op_stop "$@" && op_start "$@"; }; }
 op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
 op_disable() { case $(systemctl is-enabled "$5" 2>/dev/null) in enabled*) systemctl -q disable "$5" ;; esac; }
 op_reload() {

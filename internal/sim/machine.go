@@ -24,9 +24,11 @@ type Machine struct {
 	w        *World
 	name     string
 	number   int
-	id       uint32 // if not that of its configuration
+	id       uint32          // if not that of its configuration
+	version  cluster.Version // of corosync
 	up       bool
-	side     int // of the cluster networks: machines of one side reach each other
+	buried   bool // it stays down
+	side     int  // of the cluster networks: machines of one side reach each other
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
@@ -41,12 +43,15 @@ type unit struct {
 }
 
 func newMachine(w *World, name string, number int) *Machine {
-	return &Machine{w: w, name: name, number: number, up: true, disk: newDisk(),
+	return &Machine{w: w, name: name, number: number, version: cluster.Version{Major: 3, Minor: 1, Patch: 7}, up: true, disk: newDisk(),
 		units: map[string]*unit{"corosync": {active: "inactive"}, "pacemaker": {active: "inactive"}}}
 }
 
 // Name is the machine's name.
 func (m *Machine) Name() string { return m.name }
+
+// Install puts another version of corosync than 3.1.7 on the machine.
+func (m *Machine) Install(v cluster.Version) { m.version = v }
 
 // File returns the content of a file, "" when it is not there.
 func (m *Machine) File(name string) string {
@@ -154,6 +159,12 @@ func (m *Machine) Crash() {
 	m.w.wrote(m, "a crash")
 }
 
+// Bury is the last power cut of a machine.
+func (m *Machine) Bury() {
+	m.Crash()
+	m.buried = true
+}
+
 // abandon ends all that runs for admins.
 func (m *Machine) abandon() {
 	for _, s := range m.sessions {
@@ -164,7 +175,7 @@ func (m *Machine) abandon() {
 
 // Boot starts the machine after a Crash, and what is enabled on it.
 func (m *Machine) Boot() {
-	if m.up {
+	if m.up || m.buried {
 		return
 	}
 	m.up = true
@@ -182,6 +193,7 @@ func (m *Machine) Side(side int) {
 		return
 	}
 	m.side = side
+	m.w.watch.missed(m.w.now, tokenYet)
 	m.w.parted()
 	m.w.reform(m.w.tokenLost())
 }
@@ -191,7 +203,7 @@ func (m *Machine) Facts() *cluster.Facts {
 	addr := func(text string) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf(text, m.number)) }
 	f := &cluster.Facts{
 		Node: m.name, Hostname: m.name + ".example", Machine: "machine-" + m.name, OS: "Debian GNU/Linux 12 (bookworm)", Systemd: true,
-		Clock: time.Unix(1e9, 0).Add(m.w.now), Corosync: cluster.Version{Major: 3, Minor: 1, Patch: 7},
+		Clock: time.Unix(1e9, 0).Add(m.w.now), Corosync: m.version,
 		Conf:     cluster.ConfFile{FileState: cluster.FileState{Hash: cluster.Absent}},
 		Key:      cluster.FileState{Hash: cluster.Absent},
 		Units:    map[string]cluster.Unit{},

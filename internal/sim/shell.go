@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -538,6 +539,11 @@ func (sh *shell) do(o cluster.Op) error {
 			return nil
 		}
 		return sh.start(o.Unit)
+	case cluster.OpAgain:
+		if !slices.Contains(sh.entry.notes(), cluster.Note{Phase: cluster.Doing, Step: o.Name}) {
+			return nil
+		}
+		return all(func() error { return sh.stopUnit(o.Unit) }, func() error { return sh.start(o.Unit) })
 	case cluster.OpRevive:
 		if sh.entry.units[o.Unit].active != "active" || m.units[o.Unit].active == "active" {
 			return nil

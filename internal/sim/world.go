@@ -44,6 +44,8 @@ type World struct {
 	configs  map[string]*config
 	entries  map[string]*cluster.Entry
 	rival    func()
+	told     func(*call, error)
+	away     func(*Machine)
 	watch    watch
 }
 
@@ -77,17 +79,16 @@ func New(names ...string) *World {
 	return w
 }
 
-// NewTimed makes a world in a bubble of testing/synctest, in which all takes a
-// time that the seed gives. Close ends it.
-func NewTimed(seed uint64, names ...string) *World {
-	w := New(names...)
+// Time has everything take the time that the seed gives, from now on. It is for
+// a bubble of testing/synctest, and to be ended by Close.
+func (w *World) Time(seed uint64) {
+	w.Settle()
 	w.rng = rand.New(rand.NewPCG(seed, 0x5eed))
-	w.bubble = time.Now()
+	w.now, w.bubble = 0, time.Now()
 	go w.run()
-	return w
 }
 
-// Close ends a timed world.
+// Close ends a world that has Time.
 func (w *World) Close() {
 	w.mu.Lock()
 	w.closed = true
