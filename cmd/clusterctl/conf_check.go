@@ -74,8 +74,10 @@ const maxFindings = 100
 
 // printFindings prints findings, and under them how many there are.
 func (a *app) printFindings(f *confFile, t corosyncconf.Target, findings []corosyncconf.Finding) error {
+	last := ""
 	for _, i := range findings[:min(len(findings), maxFindings)] {
-		a.printFinding(f.name(), i)
+		a.printFinding(f.name(), i, last)
+		last = i.Remedy
 	}
 	if more := len(findings) - maxFindings; more > 0 {
 		fmt.Fprintf(a.env.Out, "and %d more\n", more)
@@ -89,7 +91,8 @@ func (a *app) printFindings(f *confFile, t corosyncconf.Target, findings []coros
 	return err
 }
 
-func (a *app) printFinding(name string, f corosyncconf.Finding) {
+// printFinding prints a finding, and its remedy if that is not the last one again.
+func (a *app) printFinding(name string, f corosyncconf.Finding, last string) {
 	style := cli.Bad
 	if f.Severity == corosyncconf.Warning {
 		style = cli.Warn
@@ -99,7 +102,7 @@ func (a *app) printFinding(name string, f corosyncconf.Finding) {
 		at = fmt.Sprintf("%s:%d:%d", name, f.Line, f.Col)
 	}
 	fmt.Fprint(a.env.Out, a.streams.Paragraph(a.streams.Style(style, fmt.Sprintf("%-7s", f.Severity))+"  ", at+": "+f.Message))
-	if f.Remedy != "" {
+	if f.Remedy != "" && f.Remedy != last {
 		fmt.Fprint(a.env.Out, a.streams.Paragraph("         -> ", f.Remedy))
 	}
 }
