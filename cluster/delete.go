@@ -108,6 +108,7 @@ func fenced(ps *Problems, n *ViewNode) {
 func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 	var all Problems
 	v.settled(&all, s.Force)
+	v.noDevice(&all)
 	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
 	for _, p := range all {
 		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {
@@ -148,9 +149,10 @@ func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting 
 }
 
 // all plans that the dead go first, which makes the expected votes fewer, and
-// then those that are alive: all at once or, when one voter is left, the last
-// to go after the others, because two_node carries it only while no more than
-// two are members.
+// then those that are alive: all at once or, when one or two voters are left,
+// the last to go after the others, because two_node carries them only while no
+// more than two are members: with two voters and three others that are on their
+// way out, a voter that dies would take quorum with it.
 func (d *deleting) all(force bool) error {
 	if len(d.dead) > 0 {
 		if err := d.unlist(d.dead); err != nil {
@@ -163,7 +165,7 @@ func (d *deleting) all(force bool) error {
 		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
 	groups := [][]*ViewNode{d.alive}
-	if n := len(d.alive); n > 1 && voters(d.settled()) == 1 {
+	if n := len(d.alive); n > 1 && voters(d.settled()) <= 2 {
 		groups = [][]*ViewNode{d.alive[:n-1], d.alive[n-1:]}
 	}
 	for _, g := range groups {
@@ -208,8 +210,9 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	}
 	// When this is taken back, the nodes that were stopped are started again:
 	// their file must not be behind the one that the others run by then.
-	if last := &d.plan.Steps[len(d.plan.Steps)-1]; last.Class == ClassReload && len(stopping) > 0 {
-		last.Undo = append(last.Undo, Act{Nodes: membersOf(stopping), Ops: last.Undo[0].Ops[:1]})
+	if len(d.roll.members) > 0 && len(stopping) > 0 {
+		swap := &d.plan.Steps[len(d.plan.Steps)-2]
+		swap.Undo = append(swap.Undo, Act{Nodes: membersOf(stopping), Ops: swap.Undo[0].Ops})
 	}
 	return nil
 }

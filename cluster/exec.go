@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -122,6 +123,12 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 	case StateUndoing:
 		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
 			"clusterctl op undo " + op.ID}}
+	}
+	for _, name := range r.names() {
+		if _, read := r.logs[name]; !read {
+			return &NodeError{Node: name, Code: CodeUnreachable, Err: errors.New("its journal cannot be read"),
+				Remedy: "bring it back, or: clusterctl op undo " + op.ID}
+		}
 	}
 	if err := r.loadBlobs(ctx); err != nil {
 		return err
@@ -318,12 +325,14 @@ func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) 
 			return nil
 		}
 		e, err := n.Journal(ctx, op.ID)
-		if err != nil || e == nil {
+		if err != nil {
 			return nodeErr(name, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		now.logs[name] = e.Log
+		if now.logs[name] = nil; e != nil {
+			now.logs[name] = e.Log
+		}
 		return nil
 	})
 	now.State, now.Step = now.judge(false)
@@ -413,14 +422,20 @@ func (r *run) do(ctx context.Context, step Step) error {
 	}
 	note := Note{Doing, step.ID}
 	act := func(name string) error {
+		for _, guard := range []func() error{
+			func() error { return r.guard(ctx, step.Do, false) },
+			func() error { return r.guardStop(ctx, step.Do) },
+			func() error { return r.guardLinks(ctx, step.Do) },
+		} {
+			if err := guard(); err != nil {
+				return err
+			}
+		}
 		n, err := r.node(ctx, name)
 		if err == nil {
 			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
 		}
 		return stepErr(name, step.What, err)
-	}
-	if err := r.guard(ctx, step.Do, false); err != nil {
-		return err
 	}
 	err := r.onNodes(step.Do, act)
 	if err != nil || step.Do.Want == nil {
@@ -431,11 +446,14 @@ func (r *run) do(ctx context.Context, step Step) error {
 
 // guard refuses a reload that would cost quorum as things are now, since members
 // may have died after it was planned. The votes present are held against the
-// expected votes of before and after, whichever are more; and of the votes of a
+// expected votes of before, as long as another member may tell of them, and of
+// after, whichever are more; and of the votes of a
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
+// Every member is asked, since corosync takes a second or more to find out that
+// one has died. A corosync that a reload makes wait for all needs all votes.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
-	if a.Conf == "" || a.Want == nil || !a.Want.Quorate {
+	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
 	}
 	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])
@@ -443,34 +461,128 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		return fmt.Errorf("read the planned configuration: %w", err)
 	}
 	conf := f.Config()
-	for _, name := range a.Nodes {
-		n, err := r.node(ctx, name)
+	return each(a.Nodes, func(name string) error {
+		rt, err := r.up(ctx, name)
 		if err != nil {
-			continue
+			if undo {
+				return nil // it is not waited for, or found out about by doing it
+			}
+			return nodeErr(name, err)
 		}
-		rt, err := n.Runtime(ctx)
-		if err != nil || rt == nil || rt.Err != nil {
-			continue
+		if rt.Err != nil {
+			return nil // it says nothing; doing it tells
 		}
-		votes, expected := 0, max(rt.Quorum.Expected, conf.ExpectedVotes())
+		votes, after, expected := 0, 0, conf.ExpectedVotes()
+		if len(rt.Quorum.Members) > 1 {
+			expected = max(expected, rt.Quorum.Expected)
+		}
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
 			for _, c := range conf.Nodes {
-				if c.ID == m.NodeID && (undo || c.Votes < now) {
+				if c.ID != m.NodeID {
+					continue
+				}
+				after += c.Votes
+				if undo || c.Votes < now {
 					now = c.Votes
 				}
 			}
 			votes += now
 		}
 		needed := quorum.Needed(expected, votes, len(rt.Quorum.Members), conf.Quorum.TwoNode && !conf.Quorum.AutoTieBreaker)
+		if a.Waits && after < conf.ExpectedVotes() {
+			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
+		}
 		if votes >= needed {
 			return nil
 		}
+		return &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
+			Err: fmt.Errorf("a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)}
+	})
+}
+
+// up reads what corosync says on a node; it is an error when it does not run.
+func (r *run) up(ctx context.Context, name string) (*Runtime, error) {
+	n, err := r.node(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := n.Runtime(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case rt == nil:
+		return nil, notRunning(name)
+	}
+	return rt, nil
+}
+
+func notRunning(node string) error {
+	return &NodeError{Node: node, Code: CodeNoRunning, Err: errors.New("corosync does not run there any more"), Remedy: "clusterctl start " + node}
+}
+
+// guardStop refuses to stop nodes whose votes quorum needs as things are now,
+// since members may have died after it was planned.
+func (r *run) guardStop(ctx context.Context, a Act) error {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate {
+		return nil
+	}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil || rt.Err != nil {
+			continue
+		}
+		left := rt.Quorum.Total
+		for _, q := range rt.Quorum.Members {
+			if slices.Contains(a.Leave, q.NodeID) {
+				left -= q.Votes
+			}
+		}
+		if left >= rt.Quorum.Quorum {
+			return nil
+		}
 		var ps Problems
-		ps.add(CodeQuorum, "", "bring back the members that are away", "a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)
+		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
 		return ps
 	}
-	return nil // nobody to ask: doing it tells
+	return nil // nobody to ask: what comes after tells
+}
+
+// guardLinks refuses to take a link away when none of those that are to carry
+// the cluster connects all members as things are now.
+func (r *run) guardLinks(ctx context.Context, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	seen := map[Member]*Runtime{}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		seen[m] = rt
+	}
+	missing := ""
+	for _, link := range a.Carry {
+		missing = ""
+		for _, m := range a.Want.Members {
+			if rt := seen[m]; rt.Err == nil {
+				missing = Want{Members: a.Want.Members, Links: []int{link}}.missingLinks(m, rt)
+			} else {
+				missing = "corosync does not answer"
+			}
+			if missing != "" {
+				missing = m.Name + ": " + missing
+				break
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+	}
+	var ps Problems
+	ps.add(CodeLinkDown, "", "mend the other links first", "no other link connects all members now: %s", missing)
+	return ps
 }
 
 // onNodes calls f for the nodes of an act: for all at once, or, when one is
@@ -495,7 +607,8 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 //
 // With owed, the others were brought back before: only these nodes get their
 // files and services back. Their corosync is not started then, since the
-// cluster may have a newer configuration by now.
+// cluster may have a newer configuration by now. Nodes whose journal was not
+// read take no part: what is to be taken back there is not known.
 func (r *run) undo(ctx context.Context, last int, owed []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -504,6 +617,13 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 		grace = 30 * time.Second
 	}
 	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}, owed: owed}
+	if r.logs != nil {
+		for _, name := range r.names() {
+			if _, read := r.logs[name]; !read {
+				u.failed[name] = true
+			}
+		}
+	}
 	var errs error
 	for i := last; i >= 0; i-- {
 		step := r.entry.Plan.Steps[i]
@@ -524,8 +644,13 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 			errs = multierror.Append(errs, failed)
 		}
 	}
-	if len(u.failed) > 0 && u.seen(ctx) {
+	if u.blind(ctx) {
 		return errs // a member that is not brought back: the cluster is not done with
+	}
+	if r.Report != nil {
+		for _, name := range u.down {
+			r.Report.Warn(fmt.Sprintf("%s: corosync does not run there; clusterctl start %s", name, name))
+		}
 	}
 	if err := r.end(ctx, Undone, u.failed); err != nil {
 		errs = multierror.Append(errs, err)
@@ -538,40 +663,60 @@ type undoing struct {
 	*run
 	patience time.Time // until then a lost node is waited for
 	owed     []string  // nil: all nodes
+	down     []string  // nodes that are found to run no corosync
 
 	mu     sync.Mutex
 	failed map[string]bool // nodes that are left out from now on
 }
 
 // act carries out one act of undoing a step on the nodes that are still with us.
-// name is what the journal calls it. A node whose journal has it already is left
-// alone, lest a later one be spoilt; what one of several nodes does for all is
-// repeated, since some of them may have been away.
+// name is what the journal calls it. A node whose journal has a later one already
+// is left alone, lest that be spoilt; the last one is repeated, since the node may
+// have been restarted after it, and so is what one of several nodes does for all.
 // unseen tells that its effect was not seen in time.
 func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
+	overtaken := u.overtaken(name, a.Nodes)
 	if u.owed != nil {
+		a = u.belated(ctx, a)
+	}
+	a.Nodes = u.left(a.Nodes)
+	if overtaken { // its effect was seen before, and is that of a later one by now
+		a.Want, a.Ops = nil, withoutStart(a.Ops)
 		if a.One {
 			return false, nil
 		}
-		a.Want = nil
-		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !slices.Contains(u.owed, n) })
-		a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind == OpRevive })
 	}
-	a.Nodes = u.left(a.Nodes)
-	if err := u.guard(ctx, a, true); err != nil {
+	if starts(a.Ops) && u.blind(ctx) {
+		a.Ops = withoutStart(a.Ops)
+	}
+	if a.One {
+		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool {
+			_, err := u.up(ctx, n)
+			return is(err, CodeNoRunning)
+		})
+	}
+	if err := u.guarded(ctx, a); err != nil {
 		return true, err
 	}
 	if len(a.Nodes) > 0 {
+		var stuck atomic.Bool
 		err = u.onNodes(a, func(node string) error {
-			if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
+			if !a.One && u.passed(node, name) {
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
-			if err != nil {
+			switch {
+			case err == nil:
+			case again(err):
 				u.lose(node)
+			default:
+				stuck.Store(true)
 			}
 			return stepErr(node, "undo "+step.What, err)
 		})
+		if stuck.Load() { // it answers, and what it has is what the others have so far
+			return true, err
+		}
 	}
 	if a.Want == nil {
 		return false, err
@@ -580,11 +725,16 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	want.Later = true
 	want.Links = nil // a link that went down is perhaps why this is taken back
 	for {
-		// A node that is lost need not be seen any more, nor asked.
-		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.nodes[m.Name] == nil || u.isFailed(m.Name) })
+		// A node that is lost need not be seen any more, nor asked; one that runs no
+		// corosync has its files, and can be started.
+		away := len(want.Members)
+		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
+			return u.isDown(m.Name) || u.isFailed(m.Name) || u.nodes[m.Name] == nil
+		})
+		want.Quorate = want.Quorate && len(want.Members) == away
 		werr := u.await(ctx, want)
-		lost := lostAmong(werr)
-		if len(lost) == 0 {
+		lost, down := lostAmong(werr), downAmong(werr)
+		if len(lost)+len(down) == 0 {
 			if werr != nil {
 				return true, multierror.Append(err, werr)
 			}
@@ -594,9 +744,96 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			u.drop(node)
 			u.lose(node)
 		}
-		err = multierror.Append(err, werr)
+		u.down = append(u.down, down...)
+		if len(lost) > 0 {
+			err = multierror.Append(err, werr)
+		}
 	}
 }
+
+// guarded waits until a reload would not cost quorum: nodes that were started a
+// moment ago have yet to join.
+func (u *undoing) guarded(ctx context.Context, a Act) error {
+	if a.Want != nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, a.Want.Deadline)
+		defer cancel()
+	}
+	for {
+		err := u.guard(ctx, a, true)
+		if err == nil || a.Want == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollLast):
+		}
+	}
+}
+
+// belated is what is left of an act for nodes that were away when the others were
+// brought back: their files, and a reload where corosync runs and may have read
+// what is gone by now. Nothing is started, and nobody waited for: the cluster may
+// have gone on.
+func (u *undoing) belated(ctx context.Context, a Act) Act {
+	a.Want = nil
+	owes := func(n string) bool { return slices.Contains(u.owed, n) }
+	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
+	if !a.One {
+		a.Ops = withoutStart(a.Ops)
+		return a
+	}
+	a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind != OpReload })
+	a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
+		_, err := u.up(ctx, n)
+		return err != nil
+	})
+	if len(a.Ops) == 0 {
+		a.Nodes = nil
+	}
+	return a
+}
+
+// passed tells whether a later act than the one of that name was carried out on
+// the node already.
+func (u *undoing) passed(node, name string) bool {
+	log := u.logs[node]
+	at := slices.Index(log, Note{Undid, name})
+	return at >= 0 && slices.ContainsFunc(log[at+1:], func(n Note) bool { return n.Phase == Undid && n.Step != name })
+}
+
+func starts(ops []Op) bool { return len(withoutStart(ops)) < len(ops) }
+
+// withoutStart is ops without those that start something.
+func withoutStart(ops []Op) []Op {
+	return slices.DeleteFunc(slices.Clone(ops), func(o Op) bool { return o.Kind == OpRevive || o.Kind == OpStart })
+}
+
+// overtaken tells whether one of the nodes of an act has a later configuration
+// already than it has after the act: one that is behind is not started before it
+// has caught up.
+func (u *undoing) overtaken(name string, nodes []string) bool {
+	after := true
+	for _, step := range u.entry.Plan.Steps { // from the last act to the first
+		for j := len(step.Undo) - 1; j >= 0; j-- {
+			act := fmt.Sprintf("%s/%d", step.ID, j)
+			if act == name {
+				after = false
+			}
+			changes := slices.ContainsFunc(step.Undo[j].Ops, func(o Op) bool {
+				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpUnswap || o.Kind == OpRestore)
+			})
+			concerns := slices.ContainsFunc(step.Undo[j].Nodes, func(n string) bool { return slices.Contains(nodes, n) })
+			if after && changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (u *undoing) isDown(node string) bool { return slices.Contains(u.down, node) }
 
 func (u *undoing) lose(node string) {
 	u.mu.Lock()
@@ -630,7 +867,8 @@ func (u *undoing) seen(ctx context.Context) bool {
 			}
 		}
 	}
-	for name, n := range u.nodes {
+	for _, name := range u.names() {
+		n := u.nodes[name]
 		if n == nil || u.failed[name] {
 			continue
 		}
@@ -647,15 +885,42 @@ func (u *undoing) seen(ctx context.Context) bool {
 	return false
 }
 
+// blind tells whether a node that is left out may still run what the cluster ran:
+// one that was brought back sees it, or none of these runs to tell.
+func (u *undoing) blind(ctx context.Context) bool {
+	if len(u.failed) == 0 {
+		return false
+	}
+	ran := false
+	for _, was := range u.entry.Plan.Seen {
+		ran = ran || was.Active && was.Version > 0
+	}
+	runs := false
+	for _, name := range u.left(u.names()) {
+		_, err := u.up(ctx, name)
+		runs = runs || err == nil
+	}
+	return ran && !runs || u.seen(ctx)
+}
+
 // lostAmong lists the nodes of which an error says that their connection was lost.
 func lostAmong(err error) []string {
+	return nodesOf(err, func(e *NodeError) bool { return lostConnection(e) })
+}
+
+// downAmong lists the nodes of which an error says that corosync does not run.
+func downAmong(err error) []string {
+	return nodesOf(err, func(e *NodeError) bool { return e.Code == CodeNoRunning })
+}
+
+func nodesOf(err error, is func(*NodeError) bool) []string {
 	var names []string
 	me, ok := errors.AsType[*multierror.Error](err)
 	if !ok {
 		return nil
 	}
 	for _, e := range me.Errors {
-		if ne, ok := errors.AsType[*NodeError](e); ok && lostConnection(e) {
+		if ne, ok := errors.AsType[*NodeError](e); ok && is(ne) {
 			names = append(names, ne.Node)
 		}
 	}
@@ -688,6 +953,12 @@ func again(err error) bool {
 	_, held := errors.AsType[*HeldError](err) // the old shell still holds the lock
 	ne, ok := errors.AsType[*NodeError](err)
 	return lostConnection(err) || held || ok && ne.Code.Class() == Unreachable
+}
+
+// is tells whether an error is about a node and has that code.
+func is(err error, code Code) bool {
+	ne, ok := errors.AsType[*NodeError](err)
+	return ok && ne.Code == code
 }
 
 func lostConnection(err error) bool {

@@ -39,14 +39,16 @@ type Facts struct {
 	Ops      []Entry                 // operations in the node's journal that are not put away
 	Ended    map[string]Phase        // how the last ones ended that are, by id
 	Holder   *Holder                 // who holds the node's lock now
-	IDs      UsedIDs                 // node ids that the node remembers
+	IDs      UsedIDs                 // node ids and versions that the node remembers
 	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
 }
 
-// UsedIDs is the highest node id that a cluster has used.
+// UsedIDs is the highest node id that a cluster has used, and the highest
+// config_version that a plan for it reckoned with.
 type UsedIDs struct {
 	Cluster string
 	Highest uint32
+	Version uint64
 }
 
 // Version is a corosync version. Major 0 means that it is not installed.
@@ -60,6 +62,23 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 // Compare orders versions, older first.
 func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch))
+}
+
+// known tells whether it is a version that this package knows how to handle.
+func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
+
+// release is the line of corosync releases that nodes have. They all have one,
+// or they cannot work together; without any it is the newest.
+func release(facts []*Facts) corosyncconf.Release {
+	for _, f := range facts {
+		switch v := f.Corosync; {
+		case v.Major == 2:
+			return corosyncconf.V24
+		case v.Major == 3 && v.Minor == 0:
+			return corosyncconf.V30
+		}
+	}
+	return corosyncconf.V31
 }
 
 // FileState is whether a file is there, and its content's hash.
@@ -186,9 +205,10 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 			f.Ended[id] = Phase(phase)
 		}
 	}
-	if name, highest, ok := strings.Cut(text("ids"), "\n"); ok {
-		n, _ := strconv.ParseUint(highest, 10, 32)
-		f.IDs = UsedIDs{name, uint32(n)}
+	if lines := strings.Split(text("ids")+"\n\n", "\n"); lines[0] != "" {
+		n, _ := strconv.ParseUint(lines[1], 10, 32)
+		version, _ := strconv.ParseUint(lines[2], 10, 64)
+		f.IDs = UsedIDs{lines[0], uint32(n), version}
 	}
 	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
 	f.Holder = parseHolder(sec["holder"].out)
@@ -328,7 +348,8 @@ func parseHolder(out []byte) *Holder {
 	return &h
 }
 
-// parseRuntime makes a Runtime of the sections quorum, links and cmap.
+// parseRuntime makes a Runtime of the sections quorum, links, cmap and stats;
+// the last is there with corosync 3.0 only.
 func parseRuntime(sec map[string]section) *Runtime {
 	r := &Runtime{}
 	var err error
@@ -342,6 +363,12 @@ func parseRuntime(sec map[string]section) *Runtime {
 	}
 	if r.Cmap, err = quorum.ParseCmap(sec["cmap"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cmapctl: %w", err)
+		return r
 	}
+	stats, err := quorum.ParseCmap(sec["stats"].out)
+	if err != nil {
+		r.Err = fmt.Errorf("corosync-cmapctl -m stats: %w", err)
+	}
+	r.Links = r.Links.ByStats(stats)
 	return r
 }

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,12 +34,10 @@ func running(t *testing.T, m, n int, edit func(*corosyncconf.File) error) *world
 		}
 	}
 	text := strings.Replace(string(conf.Bytes()), "nodelist {", "# The nodes of rack 7.\nnodelist {", 1)
-	for _, name := range names[:m] {
-		b := w.machines[name]
-		b.files[cluster.ConfPath], b.files[cluster.KeyPath], b.running = text, string(key), text
-		b.active["corosync"], b.enabled["corosync"] = true, true
+	if err := w.Form(text, string(key), names[:m]...); err != nil {
+		t.Fatal(err)
 	}
-	w.watch = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+	w.Trouble = func(trouble string) { t.Errorf("quorum: %s", trouble) }
 	return w
 }
 
@@ -69,19 +66,6 @@ func (w *world) view(t *testing.T) *cluster.View {
 		v.Nodes = append(v.Nodes, n)
 	}
 	return v
-}
-
-// executor carries plans out in the world.
-func (w *world) executor() *cluster.Executor {
-	return &cluster.Executor{
-		User: "root", Host: "admin", Grace: time.Nanosecond,
-		Connect: func(_ context.Context, n cluster.PlanNode) (cluster.Node, error) {
-			if w.machines[n.Name].deaf {
-				return nil, &cluster.NodeError{Node: n.Name, Code: cluster.CodeUnreachable, Err: errors.New("no route")}
-			}
-			return w.connect(n.Name), nil
-		},
-	}
 }
 
 // carryOut runs a plan in the world.
@@ -123,17 +107,17 @@ func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
 // file, whose version is what runs.
 func (w *world) settledOn(t *testing.T, names ...string) {
 	t.Helper()
-	first := w.machines[names[0]]
+	first := w.Machine(names[0])
 	for _, name := range names {
-		b := w.machines[name]
-		if b.files[cluster.ConfPath] != first.files[cluster.ConfPath] || b.running != b.files[cluster.ConfPath] {
+		b := w.Machine(name)
+		if b.File(cluster.ConfPath) != first.File(cluster.ConfPath) || b.Running() != b.File(cluster.ConfPath) {
 			t.Errorf("%s has or runs another file than %s", name, names[0])
 		}
-		if r := w.runtime(b); r == nil || !r.Quorum.Quorate || len(r.Quorum.Members) != len(names) {
+		if r := b.Runtime(); r == nil || !r.Quorum.Quorate || len(r.Quorum.Members) != len(names) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	conf := parsed(first.files[cluster.ConfPath])
+	conf := parsed(first.File(cluster.ConfPath))
 	var listed []string
 	for _, n := range conf.Nodes {
 		listed = append(listed, n.Name)
@@ -149,7 +133,7 @@ func (w *world) settledOn(t *testing.T, names ...string) {
 	if conf.Quorum.TwoNode != (len(names) == 2) {
 		t.Errorf("two_node is %v with %d nodes", conf.Quorum.TwoNode, len(names))
 	}
-	if !strings.Contains(first.files[cluster.ConfPath], "# The nodes of rack 7.\nnodelist {") {
+	if !strings.Contains(first.File(cluster.ConfPath), "# The nodes of rack 7.\nnodelist {") {
 		t.Error("the admin's comment is gone or has moved")
 	}
 }
@@ -199,11 +183,11 @@ func TestShrinkingNeverCostsQuorum(t *testing.T) {
 				}
 				w.settledOn(t, nodeNames(1, n)...)
 				for _, name := range nodeNames(n+1, m) {
-					b := w.machines[name]
-					if b.files[cluster.ConfPath] != "" || b.files[cluster.KeyPath] != "" || b.active["corosync"] || b.enabled["corosync"] {
-						t.Errorf("%s could come back: %v %v", name, b.files, b.active)
+					b := w.Machine(name)
+					if b.File(cluster.ConfPath) != "" || b.File(cluster.KeyPath) != "" || b.Active("corosync") || b.Enabled("corosync") {
+						t.Errorf("%s could come back: %v %v", name, b.Files(), b.Active("corosync"))
 					}
-					if b.files[cluster.KeyPath+".bak"] != string(key) {
+					if b.File(cluster.KeyPath+".bak") != string(key) {
 						t.Errorf("%s: the key was not kept aside", name)
 					}
 				}
@@ -215,12 +199,12 @@ func TestShrinkingNeverCostsQuorum(t *testing.T) {
 func TestDeadNodesAreTakenOffWithoutThem(t *testing.T) {
 	for _, dead := range [][]string{{"n5"}, {"n4", "n5"}} {
 		w := running(t, 5, 5, nil)
-		w.watch = nil
+		w.Trouble = nil
 		for _, name := range dead {
-			w.machines[name].deaf = true
-			delete(w.machines[name].active, "corosync")
+			w.Machine(name).Deaf = true
+			w.Machine(name).Stop("corosync")
 		}
-		w.watch = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+		w.Trouble = func(trouble string) { t.Errorf("quorum: %s", trouble) }
 		if _, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: dead}, w.view(t)); !cluster.ProblemsOf(err).Has(cluster.Refused) {
 			t.Errorf("without --offline: %v", err)
 		}
@@ -238,10 +222,10 @@ func TestDeadNodesAreTakenOffWithoutThem(t *testing.T) {
 func TestDeleteRefuses(t *testing.T) {
 	down := func(names ...string) func(*world) {
 		return func(w *world) {
-			w.watch = nil
+			w.Trouble = nil
 			for _, n := range names {
-				w.machines[n].deaf = true
-				delete(w.machines[n].active, "corosync")
+				w.Machine(n).Deaf = true
+				w.Machine(n).Stop("corosync")
 			}
 		}
 	}
@@ -286,19 +270,25 @@ func TestAClusterThatIsNotSettledIsNotChanged(t *testing.T) {
 		edit func(*world)
 		code cluster.Code
 	}{
-		{"a member cannot be reached", func(w *world) { w.machines["n3"].deaf = true }, cluster.CodeFailed},
-		{"a file differs", func(w *world) { w.machines["n3"].files[cluster.ConfPath] += "# mine\n" }, cluster.CodeConfigDrift},
+		{"a member cannot be reached", func(w *world) { w.Machine("n3").Deaf = true }, cluster.CodeFailed},
+		{"a file differs", func(w *world) {
+			w.Machine("n3").SetFile(cluster.ConfPath, w.Machine("n3").File(cluster.ConfPath)+"# mine\n")
+		}, cluster.CodeConfigDrift},
 		{"a file is ahead of what runs", func(w *world) {
-			for _, b := range w.machines {
-				if b.active["corosync"] {
-					b.files[cluster.ConfPath] = strings.Replace(b.files[cluster.ConfPath], "config_version: 1", "config_version: 2", 1)
+			for _, b := range w.Machines() {
+				if b.Active("corosync") {
+					b.SetFile(cluster.ConfPath, strings.Replace(b.File(cluster.ConfPath), "config_version: 1", "config_version: 2", 1))
 				}
 			}
 		}, cluster.CodeConfigPending},
 		{"there is a quorum device", func(w *world) {
-			for _, b := range w.machines {
-				b.files[cluster.ConfPath] = strings.Replace(b.files[cluster.ConfPath], "quorum {", "quorum {\n    device {\n        model: net\n        votes: 1\n    }", 1)
-				b.running = b.files[cluster.ConfPath]
+			w.Trouble = nil
+			conf := strings.Replace(w.Machine("n1").File(cluster.ConfPath), "quorum {", "quorum {\n    device {\n        model: net\n        votes: 1\n    }", 1)
+			for _, b := range w.Machines() {
+				b.Stop("corosync")
+			}
+			if err := w.Form(conf, string(key), nodeNames(1, 3)...); err != nil {
+				t.Fatal(err)
 			}
 		}, cluster.CodeDevice},
 	}
@@ -359,11 +349,12 @@ func TestAFailedChangeIsTakenBackWithoutCostingQuorum(t *testing.T) {
 						w, p := c.make(t)
 						before := w.state()
 						content := map[string]string{}
-						for name, b := range w.machines {
-							content[name] = b.files[cluster.ConfPath]
+						for _, b := range w.Machines() {
+							name := b.Name()
+							content[name] = b.File(cluster.ConfPath)
 						}
 						failed := false
-						w.machines[victim].fail = func(n cluster.Note, o cluster.Op) error {
+						w.Machine(victim).Fail = func(n cluster.Note, o cluster.Op) error {
 							if n == (cluster.Note{Phase: cluster.Doing, Step: step.ID}) && o == step.Do.Ops[i] {
 								failed = true
 								return errors.New("it broke")
@@ -390,10 +381,11 @@ func TestAFailedChangeIsTakenBackWithoutCostingQuorum(t *testing.T) {
 func (w *world) sameButVersion(t *testing.T, before, content map[string]string) {
 	t.Helper()
 	first := ""
-	for name, b := range w.machines {
-		now := b.files[cluster.ConfPath]
-		if b.active["corosync"] {
-			if b.running != now {
+	for _, b := range w.Machines() {
+		name := b.Name()
+		now := b.File(cluster.ConfPath)
+		if b.Active("corosync") {
+			if b.Running() != now {
 				t.Errorf("%s does not run the file it has", name)
 			}
 			if first == "" {
@@ -412,11 +404,8 @@ func (w *world) sameButVersion(t *testing.T, before, content map[string]string) 
 				t.Fatal(err)
 			}
 		}
-		b.files[cluster.ConfPath] = string(f.Bytes())
-		if now == "" {
-			delete(b.files, cluster.ConfPath)
-		}
-		delete(b.files, cluster.ConfPath+".bak") // the file from before, once one was replaced
+		b.SetFile(cluster.ConfPath, string(f.Bytes()))
+		b.SetFile(cluster.ConfPath+".bak", "") // the file from before, once one was replaced
 	}
 	if diff := cmp.Diff(before, w.state()); diff != "" {
 		t.Errorf("not as before (-before +after):\n%s", diff)
@@ -437,14 +426,15 @@ func TestAMemberLostMidwayIsBroughtBackByUndo(t *testing.T) {
 				w := running(t, 3, 5, nil)
 				before := w.state()
 				content := map[string]string{}
-				for name, b := range w.machines {
-					content[name] = b.files[cluster.ConfPath]
+				for _, b := range w.Machines() {
+					name := b.Name()
+					content[name] = b.File(cluster.ConfPath)
 				}
 				p, err := w.planAdd(t, "n4", "n5")
 				if err != nil {
 					t.Fatal(err)
 				}
-				w.watch = func(trouble string) {
+				w.Trouble = func(trouble string) {
 					if !strings.HasPrefix(trouble, victim+" ") { // a new node by itself has no vote yet
 						t.Errorf("quorum: %s", trouble)
 					}
@@ -457,7 +447,7 @@ func TestAMemberLostMidwayIsBroughtBackByUndo(t *testing.T) {
 				if _, ok := errors.AsType[*cluster.UnfinishedOpError](err); !ok {
 					t.Fatalf("error is %T: %v", err, err)
 				}
-				w.machines[victim].deaf, w.machines[victim].fail = false, nil
+				w.Machine(victim).Deaf, w.Machine(victim).Fail = false, nil
 				ops := cluster.Operations(w.facts())
 				if len(ops) != 1 {
 					t.Fatalf("%d operations are open", len(ops))
@@ -524,8 +514,8 @@ func TestLastManStandingKeepsVotesEqual(t *testing.T) {
 
 func TestAddToAClusterThatCannotCarryAnotherVoteIsRefused(t *testing.T) {
 	w := running(t, 3, 4, nil)
-	w.machines["n3"].deaf = true
-	delete(w.machines["n3"].active, "corosync")
+	w.Machine("n3").Deaf = true
+	w.Machine("n3").Stop("corosync")
 	_, err := w.planAdd(t, "n4")
 	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeQuorum || !strings.Contains(ps[0].Remedy, "delnode --offline n3") {
 		t.Errorf("error: %v", err)

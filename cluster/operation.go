@@ -105,17 +105,18 @@ func (o *Operation) index(step string) int {
 	return slices.IndexFunc(o.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
 }
 
-// owed lists, of an operation that was undone on some nodes, the others; nil
-// when it was undone on none.
+// owed lists, of an operation that was undone on some nodes, the others that it
+// may have changed: also those whose journal could not be read. It is nil when
+// the operation was undone on none.
 func (o *Operation) owed() []string {
 	var owed []string
 	undone := false
 	for _, name := range o.entry.Plan.NodeNames() {
-		log := o.logs[name]
+		log, read := o.logs[name]
 		switch {
 		case (Entry{Log: log}).Ended() == Undone:
 			undone = true
-		case len(log) > 0:
+		case len(log) > 0 || !read:
 			owed = append(owed, name)
 		}
 	}

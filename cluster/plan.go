@@ -116,8 +116,11 @@ type Act struct {
 	Nodes []string `json:"nodes"`
 	One   bool     `json:"one,omitempty"` // one of the nodes is enough: the first that can
 	Ops   []Op     `json:"ops"`
-	Conf  string   `json:"conf,omitempty"` // hash of the configuration that a reload is about to activate
-	Want  *Want    `json:"want,omitempty"` // awaited when the operations are done
+	Conf  string   `json:"conf,omitempty"`  // hash of the configuration that a reload is about to activate
+	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
+	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
+	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
+	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 
 // OpKind names what an Op does.
@@ -135,17 +138,18 @@ const (
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
 	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
+	OpAgain   OpKind = "again"   // restart Unit if the step Name was begun on the node
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path
 	OpUnstage OpKind = "unstage" // remove Path.new
-	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob
+	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob, or what it had when the operation began
 	OpAside   OpKind = "aside"   // Path becomes Path.bak
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
 	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
 	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
-	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N
+	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
 )
 
 // Op is one action on one node.
@@ -158,6 +162,8 @@ type Op struct {
 	Unit string `json:"unit,omitempty"`
 	Name string `json:"name,omitempty"`
 	N    uint32 `json:"n,omitempty"`
+
+	Version uint64 `json:"version,omitempty"`
 }
 
 // Absent stands for the hash of a file that does not exist.
@@ -174,6 +180,7 @@ type Want struct {
 	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
 	Expected int           `json:"expected,omitempty"` // votes that each expects
 	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good
+	Cmap     []CmapValue   `json:"cmap,omitempty"`     // what each runs with
 	Deadline time.Duration `json:"deadline"`           // nanoseconds
 }
 
@@ -210,6 +217,20 @@ func (p *Plan) NodeNames() []string {
 	}
 	return names
 }
+
+// Version is the config_version that the plan ends with; 0 when it reloads none.
+func (p *Plan) Version() uint64 {
+	version := uint64(0)
+	for _, s := range p.Steps {
+		if s.Do.Want != nil {
+			version = max(version, s.Do.Want.Version)
+		}
+	}
+	return version
+}
+
+// StopsAll tells whether at some moment corosync runs on no node.
+func (p *Plan) StopsAll() bool { return p.Quorum.Before.Votes > 0 && p.Quorum.Lowest.Votes == 0 }
 
 // Starts tells whether the plan starts corosync.
 func (p *Plan) Starts() bool {

@@ -15,8 +15,8 @@ import (
 func stopped(t *testing.T) *world {
 	t.Helper()
 	w := running(t, 3, 3, nil)
-	w.watch = nil
-	delete(w.machines["n3"].active, "corosync")
+	w.Trouble = nil
+	w.Machine("n3").Stop("corosync")
 	return w
 }
 
@@ -42,11 +42,13 @@ func TestStartRefusesANodeThatWouldDisturb(t *testing.T) {
 		edit func(*world)
 		code cluster.Code
 	}{
-		{"its file is not the cluster's", func(w *world) { w.machines["n3"].files[cluster.ConfPath] += "# mine\n" }, cluster.CodeConfigDrift},
-		{"its key is not the cluster's", func(w *world) { w.machines["n3"].files[cluster.KeyPath] = "x" }, cluster.CodeKeyDrift},
+		{"its file is not the cluster's", func(w *world) {
+			w.Machine("n3").SetFile(cluster.ConfPath, w.Machine("n3").File(cluster.ConfPath)+"# mine\n")
+		}, cluster.CodeConfigDrift},
+		{"its key is not the cluster's", func(w *world) { w.Machine("n3").SetFile(cluster.KeyPath, "x") }, cluster.CodeKeyDrift},
 		{"all files are ahead of what runs", func(w *world) {
-			for _, b := range w.machines {
-				b.files[cluster.ConfPath] = strings.Replace(b.files[cluster.ConfPath], "config_version: 1", "config_version: 2", 1)
+			for _, b := range w.Machines() {
+				b.SetFile(cluster.ConfPath, strings.Replace(b.File(cluster.ConfPath), "config_version: 1", "config_version: 2", 1))
 			}
 		}, cluster.CodeConfigPending},
 	}
@@ -76,7 +78,7 @@ func TestStopKeepsQuorum(t *testing.T) {
 	if err := w.carryOut(t, p); err != nil {
 		t.Fatal(err)
 	}
-	if w.machines["n3"].active["corosync"] || !w.machines["n3"].enabled["corosync"] {
+	if w.Machine("n3").Active("corosync") || !w.Machine("n3").Enabled("corosync") {
 		t.Error("n3 is not stopped, or would not start at boot")
 	}
 }
@@ -144,7 +146,7 @@ func TestGrowingAndShrinkingUnderOtherRules(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.settledOn(t, nodeNames(1, tt.to)...)
-			conf := parsed(w.machines["n1"].files[cluster.ConfPath])
+			conf := parsed(w.Machine("n1").File(cluster.ConfPath))
 			if got := conf.ExpectedVotes(); got != tt.to {
 				t.Errorf("expected votes are %d, want %d", got, tt.to)
 			}

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,11 +29,11 @@ func (w *world) undo(t *testing.T) error {
 
 // die is a power cut: the machine does not answer and runs nothing.
 func (w *world) die(name string) {
-	watch := w.watch
-	w.watch = nil
-	w.machines[name].deaf = true
-	delete(w.machines[name].active, "corosync")
-	w.watch = watch
+	watch := w.Trouble
+	w.Trouble = nil
+	w.Machine(name).Deaf = true
+	w.Machine(name).Kill()
+	w.Trouble = watch
 }
 
 func TestResumeWithANodeAwayKeepsTheJournals(t *testing.T) {
@@ -43,14 +42,14 @@ func TestResumeWithANodeAwayKeepsTheJournals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed(t, w, p, w.executor(), "n2", "swap-1")
-	w.machines["n3"].deaf = true
+	killed(t, w, p, "n2", "swap-1")
+	w.Machine("n3").Deaf = true
 	nodes := w.nodes()
 	if err := w.executor().Resume(t.Context(), w.only(t), nodes); err == nil {
 		t.Fatal("resumed without n3")
 	}
 	cluster.CloseAll(nodes)
-	w.machines["n3"].deaf = false
+	w.Machine("n3").Deaf = false
 	if err := w.undo(t); err != nil {
 		t.Fatal(err)
 	}
@@ -84,17 +83,17 @@ func TestAMemberThatDiesForGoodDoesNotBlockTheCluster(t *testing.T) {
 				if step.Class == cluster.ClassReload {
 					when = strings.Replace(step.ID, "reload", "swap", 1)
 				}
-				for _, b := range w.machines {
-					b.fail = func(n cluster.Note, _ cluster.Op) error {
-						if n == (cluster.Note{Phase: cluster.Doing, Step: when}) && b.name != "n2" && !w.machines["n2"].deaf {
+				for _, b := range w.Machines() {
+					b.Fail = func(n cluster.Note, _ cluster.Op) error {
+						if n == (cluster.Note{Phase: cluster.Doing, Step: when}) && b.Name() != "n2" && !w.Machine("n2").Deaf {
 							w.die("n2")
 						}
 						return nil
 					}
 				}
 				err = w.carryOut(t, p)
-				for _, b := range w.machines {
-					b.fail = nil
+				for _, b := range w.Machines() {
+					b.Fail = nil
 				}
 				v := w.view(t)
 				var up []string
@@ -107,7 +106,7 @@ func TestAMemberThatDiesForGoodDoesNotBlockTheCluster(t *testing.T) {
 					t.Fatalf("up: %v", up)
 				}
 				for _, n := range up[1:] {
-					if w.machines[n].files[cluster.ConfPath] != w.machines[up[0]].files[cluster.ConfPath] || w.machines[n].running != w.machines[n].files[cluster.ConfPath] {
+					if w.Machine(n).File(cluster.ConfPath) != w.Machine(up[0]).File(cluster.ConfPath) || w.Machine(n).Running() != w.Machine(n).File(cluster.ConfPath) {
 						t.Errorf("%s differs from %s (the change ended with: %v)", n, up[0], err)
 					}
 				}
@@ -137,31 +136,19 @@ func TestAnInterruptedUndoIsFinishedByTheNext(t *testing.T) {
 					w := running(t, 3, 5, nil)
 					before := w.state()
 					content := map[string]string{}
-					for n, b := range w.machines {
-						content[n] = b.files[cluster.ConfPath]
+					for _, b := range w.Machines() {
+						n := b.Name()
+						content[n] = b.File(cluster.ConfPath)
 					}
 					p, err := w.planAdd(t, "n4", "n5")
 					if err != nil {
 						t.Fatal(err)
 					}
 					last := p.Steps[len(p.Steps)-1]
-					killed(t, w, p, w.executor(), last.Do.Nodes[0], last.ID)
-					for _, b := range w.machines {
-						b.fail = func(n cluster.Note, _ cluster.Op) error {
-							if b.name == victim && n == (cluster.Note{Phase: cluster.Undoing, Step: name}) {
-								w.dead = true
-							}
-							if w.dead {
-								return errors.New("killed")
-							}
-							return nil
-						}
-					}
+					killed(t, w, p, last.Do.Nodes[0], last.ID)
+					w.dieAt(victim, cluster.Note{Phase: cluster.Undoing, Step: name})
 					_ = w.undo(t)
-					w.dead = false
-					for _, b := range w.machines {
-						b.fail, b.locked = nil, nil
-					}
+					w.another()
 					if len(w.open()) > 0 {
 						if err := w.undo(t); err != nil {
 							t.Fatal(err)
@@ -182,16 +169,16 @@ func TestANodeThatMissedTheEndHearsOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := p.Steps[len(p.Steps)-1]
-	n1 := w.machines["n1"]
-	n1.fail = func(n cluster.Note, o cluster.Op) error { return nil }
-	n1.missEnd = true
+	n1 := w.Machine("n1")
+	n1.Fail = func(n cluster.Note, o cluster.Op) error { return nil }
+	n1.MissEnd = true
 	if last.Do.Nodes[0] != "n1" {
 		t.Fatalf("last step: %+v", last)
 	}
 	if err := w.carryOut(t, p); err != nil {
 		t.Fatal(err)
 	}
-	n1.missEnd = false
+	n1.MissEnd = false
 	if op := w.only(t); op.State != cluster.StateDone {
 		t.Errorf("state %s", op.State)
 	}
@@ -208,9 +195,11 @@ func TestANodeThatMissedTheEndHearsOfIt(t *testing.T) {
 
 func TestWhatChangedSinceThePlanIsRefused(t *testing.T) {
 	tests := map[string]func(*world){
-		cluster.ConfPath + " changed": func(w *world) { w.machines["n2"].files[cluster.ConfPath] += "# x\n" },
-		cluster.KeyPath + " changed":  func(w *world) { w.machines["n2"].files[cluster.KeyPath] = "x" },
-		"the membership changed":      func(w *world) { delete(w.machines["n3"].active, "corosync") },
+		cluster.ConfPath + " changed": func(w *world) {
+			w.Machine("n2").SetFile(cluster.ConfPath, w.Machine("n2").File(cluster.ConfPath)+"# x\n")
+		},
+		cluster.KeyPath + " changed": func(w *world) { w.Machine("n2").SetFile(cluster.KeyPath, "x") },
+		"the membership changed":     func(w *world) { w.Machine("n3").Stop("corosync") },
 	}
 	for want, change := range tests {
 		w := running(t, 3, 4, nil)
@@ -232,7 +221,7 @@ func TestWhatChangedSinceThePlanIsRefused(t *testing.T) {
 
 func TestKeysThatDifferStopAChangeBeforeItsReload(t *testing.T) {
 	w := running(t, 3, 4, nil)
-	w.machines["n3"].files[cluster.KeyPath] = "another"
+	w.Machine("n3").SetFile(cluster.KeyPath, "another")
 	_, err := w.planAdd(t, "n4")
 	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeKeyDrift {
 		t.Errorf("error: %v", err)

@@ -45,7 +45,9 @@ type Target struct {
 }
 
 // checks are the subjects of Check.
-var checks = []func(*checker){(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging}
+var checks = []func(*checker){
+	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life,
+}
 
 // Check returns everything that is wrong with the file, in the order of its
 // lines, what the parser refuses included. What depends on the machine is left
@@ -60,17 +62,19 @@ func (f *File) Check(t Target) []Finding {
 	for _, check := range checks {
 		check(c)
 	}
-	c.findings = slices.DeleteFunc(c.findings, c.saidBetter)
+	c.dropSaidBetter()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return c.findings
 }
 
-// saidBetter reports whether f is about a value for which another finding says
-// that corosync refuses it.
-func (c *checker) saidBetter(f Finding) bool {
-	return f.Code == CodeValueRange && slices.ContainsFunc(c.findings, func(other Finding) bool {
-		return other.Line == f.Line && other.RefusedBy != Accepted
-	})
+// dropSaidBetter drops findings about a value for which another one says that
+// corosync refuses it.
+func (c *checker) dropSaidBetter() {
+	refused := map[int]bool{}
+	for _, f := range c.findings {
+		refused[f.Line] = refused[f.Line] || f.RefusedBy != Accepted
+	}
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && refused[f.Line] })
 }
 
 // checker gathers findings. The checks are its methods, a file for each
@@ -90,6 +94,8 @@ type checker struct {
 
 	stored  *cmap                  // see db
 	lookups map[query][]netip.Addr // the answers so far
+
+	nodeParts [][]*Section // see nodeLine
 }
 
 // line returns the line of the file that a line of c.read is made of.
@@ -134,15 +140,33 @@ func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, rem
 	c.findings = append(c.findings, f)
 }
 
-// option returns the line that counts for a key in the sections with the path:
-// the last; nil if there is none.
+// said reports whether there is a finding with the code.
+func (c *checker) said(code Code) bool {
+	return slices.ContainsFunc(c.findings, func(f Finding) bool { return f.Code == code })
+}
+
+// place returns the line that counts for a key in the sections with the path,
+// else the one that opens the first of them; nil if there is none.
+func (c *checker) place(path, key string) *line {
+	if l := c.option(path, key); l != nil {
+		return l
+	}
+	if sections := c.file.sections(path); len(sections) > 0 {
+		return sections[0].open
+	}
+	return nil
+}
+
+// option returns the line that counts for a key in the sections with the path,
+// nil if there is none.
 func (c *checker) option(path, key string) *line { return lastOption(c.file.sections(path), key) }
 
-// lastOption returns the last line for key directly in sections, or nil.
+// lastOption returns the line for key that counts in the last of sections that
+// has one, or nil.
 func lastOption(sections []*Section, key string) *line {
 	var found *line
 	for _, s := range sections {
-		if l := s.last(key); l != nil {
+		if l := s.counting(key); l != nil {
 			found = l
 		}
 	}

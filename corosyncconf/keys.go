@@ -32,7 +32,7 @@ type Key struct {
 	Transports []string // that it matters to; nil is all
 
 	// Effect is how a change comes into effect on 3.1; the others are those of
-	// older releases where they differ.
+	// older releases where they differ. What else it depends on, Compare knows.
 	Effect, Effect30, Effect24 Effect
 
 	Help string // one line
@@ -59,21 +59,24 @@ type Effect int
 
 // The effects.
 const (
+	// NoEffect: nothing changes for what runs.
+	NoEffect Effect = iota
 	// Reload: corosync-cfgtool -R, once the file is on every node.
-	Reload Effect = iota + 1
+	Reload
 	// DeviceRestart: a reload, and a restart of corosync-qdevice on each node.
 	DeviceRestart
 	// LinkReplace: the link is removed by one reload and added by a second,
 	// while another link carries the cluster.
 	LinkReplace
 	// RollingRestart: corosync is restarted on one node after the other. A
-	// reload alone is accepted and does nothing.
+	// reload alone is accepted, and does nothing or only a part of it.
 	RollingRestart
 	// FullRestart: corosync is stopped on all nodes before it is started on any.
 	FullRestart
 )
 
 var effectNames = []string{
+	NoEffect:       "nothing",
 	Reload:         "reload",
 	DeviceRestart:  "restart of corosync-qdevice",
 	LinkReplace:    "link replace in two steps",
@@ -223,7 +226,7 @@ var keys = slices.Concat(
 		Key{Name: "rrp_mode", Type: Choice, Values: []string{"none", "passive", "active"}, Default: "none", Until: V24, Effect: FullRestart,
 			Help: "how two rings are used; corosync 3 has links and link_mode instead"},
 		Key{Name: "netmtu", Type: Number, Max: math.MaxUint32, Unit: "bytes", Default: "1500", Effect: FullRestart, parsed: &u32,
-			Help: "largest packet; with knet leave it out, it finds the MTU of each link itself"},
+			Help: "largest packet; 65536 with knet, which finds the MTU of each link itself: leave it out there"},
 		Key{Name: "threads", Type: Number, Max: math.MaxUint32, Default: "0", Effect: RollingRestart, parsed: &u32,
 			Help: "threads that encrypt; obsolete"},
 		Key{Name: "vsftype", Type: Text, Until: V24, Effect: FullRestart, Help: "virtual synchrony filter; obsolete"},
@@ -238,8 +241,8 @@ var keys = slices.Concat(
 			Help: "after how long without the token it is sent again; made from token, better left out"},
 		Key{Name: "token_retransmits_before_loss_const", Type: Number, Max: math.MaxUint32, Default: "4", Effect: Reload, parsed: &u32,
 			Help: "how often the token is sent again within token; token_retransmit and hold are made from it"},
-		Key{Name: "hold", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Effect: Reload, parsed: &u32,
-			Help: "how long the representative holds the token when there is nothing to send; better left out"},
+		Key{Name: "hold", Type: Number, Min: 14, Max: math.MaxUint32, Unit: "ms", Effect: Reload, parsed: &u32,
+			Help: "how long the representative holds the token when there is nothing to send, 30 or more up to 3.0.3; better left out"},
 		Key{Name: "join", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "50", Effect: Reload, parsed: &u32,
 			Help: "how long to wait for join messages while a membership forms"},
 		Key{Name: "send_join", Type: Number, Max: math.MaxUint32, Unit: "ms", Default: "0", Effect: Reload, parsed: &u32,
@@ -248,15 +251,15 @@ var keys = slices.Concat(
 			Help: "how long to wait for agreement before a new round of membership; 1.2 times the token by default"},
 		Key{Name: "merge", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "200", Effect: Reload, parsed: &u32,
 			Help: "how long to wait before looking for a partition when there is no multicast traffic"},
-		Key{Name: "downcheck", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "1000", Effect: Reload, parsed: &u32,
+		Key{Name: "downcheck", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "1000", Transports: udpOrUDPU, Effect: Reload, parsed: &u32,
 			Help: "how long to wait before looking whether a network interface is back up"},
 		Key{Name: "fail_recv_const", Type: Number, Max: math.MaxUint32, Default: "2500", Effect: Reload, parsed: &u32,
 			Help: "how many turns of the token without messages that should have come until a new membership is formed"},
 		Key{Name: "seqno_unchanged_const", Type: Number, Max: math.MaxUint32, Default: "30", Effect: Reload, parsed: &u32,
 			Help: "how many turns of the token without traffic until merge detection starts"},
-		Key{Name: "heartbeat_failures_allowed", Type: Number, Max: math.MaxUint32, Default: "0", Effect: Reload, parsed: &u32,
+		Key{Name: "heartbeat_failures_allowed", Type: Number, Max: math.MaxUint32, Default: "0", Effect: RollingRestart, parsed: &u32,
 			Help: "heartbeats that may be missing, to find a failure before token is over; 0 is off"},
-		Key{Name: "max_network_delay", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "50", Effect: Reload, parsed: &u32,
+		Key{Name: "max_network_delay", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "50", Effect: RollingRestart, parsed: &u32,
 			Help: "the network's delay from one card to another; used with heartbeat_failures_allowed"},
 		Key{Name: "window_size", Type: Number, Max: math.MaxUint32, Unit: "messages", Default: "50", Effect: Reload, parsed: &u32,
 			Help: "messages in one turn of the token, all nodes together; 256000 / netmtu at most"},
@@ -284,8 +287,8 @@ var keys = slices.Concat(
 			Help: "how many problems make a ring faulty"},
 		Key{Name: "rrp_problem_count_mcast_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "100", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "how many problems of multicast make a ring faulty"},
-		Key{Name: "rrp_token_expired_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "47", Until: V24, Effect: Reload, parsed: &u32,
-			Help: "after how long without the token on a ring its problems are counted up"},
+		Key{Name: "rrp_token_expired_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Until: V24, Effect: Reload, parsed: &u32,
+			Help: "after how long without the token on a ring its problems are counted up; token_retransmit by default"},
 		Key{Name: "rrp_autorecovery_check_timeout", Type: Number, Max: math.MaxUint32, Unit: "ms", Default: "1000", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "how often a faulty ring is tried again; 0 is never"},
 	),
@@ -300,7 +303,7 @@ var keys = slices.Concat(
 			Help: "multicast address; made from cluster_name by default"},
 		Key{Name: "broadcast", Type: Choice, Values: yesNo, Default: "no", Transports: udp, Effect: FullRestart,
 			Help: "whether to broadcast instead of multicast; counts for all links"},
-		Key{Name: "mcastport", Type: Number, Max: math.MaxUint16, Default: "5405", Effect: FullRestart, parsed: &u16,
+		Key{Name: "mcastport", Type: Number, Max: math.MaxUint16, Default: "5405", Effect: LinkReplace, Effect24: FullRestart, parsed: &u16,
 			Help: "UDP port; udp also uses the one below. knet adds the link number to the default"},
 		Key{Name: "ttl", Type: Number, Max: math.MaxUint8, Default: "1", Transports: udp, Effect: FullRestart, parsed: &u8,
 			Help: "time to live of multicast packets; over 1 they leave the network"},
@@ -398,9 +401,6 @@ var keys = slices.Concat(
 			Help: "how often commands run"},
 		Key{Name: "exec_*", Type: Text, Effect: Reload, Help: "a command to run, with its absolute path and without a shell; 0 is well"},
 	),
-	logging("logging"),
-	logging("logging.logger_subsys"),
-	logging("logging.logging_daemon"),
 	section("logging",
 		Key{Name: "timestamp", Type: Choice, Values: []string{"on", "off", "hires"}, Default: "hires", Default30: "off", Effect: Reload,
 			Help: "whether log lines have the time; hires with milliseconds (3.0)"},
@@ -408,13 +408,16 @@ var keys = slices.Concat(
 		Key{Name: "function_name", Type: Choice, Values: onOff, Default: "off", Effect: Reload, Help: "whether log lines name the function"},
 		Key{Name: "blackbox", Type: Choice, Values: onOff, Default: "on", Effect: Reload, Help: "whether everything is kept in memory for corosync-blackbox"},
 	),
+	logging("logging"),
 	section("logging.logger_subsys",
 		Key{Name: "subsys", Type: Text, Effect: Reload, Help: "the part of corosync that this section is about: TOTEM, QUORUM, CMAP and so on; required"},
 	),
+	logging("logging.logger_subsys"),
 	section("logging.logging_daemon",
 		Key{Name: "name", Type: Text, Effect: Reload, Help: "the daemon that this section is about; required"},
 		Key{Name: "subsys", Type: Text, Effect: Reload, Help: "the part of the daemon that this section is about"},
 	),
+	logging("logging.logging_daemon"),
 	section("system",
 		Key{Name: "qb_ipc_type", Type: Choice, Values: []string{"native", "shm", "socket"}, Default: "native", Since: V30, Effect: RollingRestart,
 			parsed: ptr(oneOf("native", "shm", "socket")), Help: "how programs on the node talk to corosync"},
@@ -469,9 +472,11 @@ func section(path string, keys ...Key) []Key {
 	return keys
 }
 
-// logging has the keys that are the same for all of corosync and for a part.
+// logging has the keys that are the same for all of corosync and for a part. A
+// part has defaults of its own for two of them (logconfig.c); for the others
+// counts what is set for all.
 func logging(path string) []Key {
-	return section(path,
+	keys := section(path,
 		Key{Name: "to_stderr", Type: Choice, Values: switches, Default: "yes", Effect: Reload, Help: "whether to log to standard error"},
 		Key{Name: "to_logfile", Type: Choice, Values: switches, Default: "no", Effect: Reload, Help: "whether to log to logfile"},
 		Key{Name: "to_syslog", Type: Choice, Values: switches, Default: "yes", Effect: Reload, Help: "whether to log to syslog"},
@@ -480,7 +485,15 @@ func logging(path string) []Key {
 		Key{Name: "syslog_priority", Type: Choice, Values: priorities, Default: "info", Effect: Reload, Help: "what is important enough for syslog"},
 		Key{Name: "syslog_facility", Type: Choice, Values: facilities, Default: "daemon", Effect: Reload, Help: "facility for syslog"},
 		Key{Name: "debug", Type: Choice, Values: []string{"on", "off", "trace"}, Default: "off", Effect: Reload, Help: "whether to log details; trace is everything"},
+		Key{Name: "to_file", Type: Choice, Values: switches, Effect: Reload, Help: "old name of to_logfile"},
+		Key{Name: "syslog_level", Type: Choice, Values: priorities, Effect: Reload, Help: "old name of syslog_priority"},
 	)
+	for i, k := range keys {
+		if path != "logging" && k.Name != "debug" && k.Name != "syslog_facility" {
+			keys[i].Default = ""
+		}
+	}
+	return keys
 }
 
 // resource has the keys of what the watchdog looks at.

@@ -107,7 +107,7 @@ blobs() {
   printf 'end 0 0\n\n'
 }
 
-# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N)...
+# step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N VERSION)...
 step() {
   local after=$3 name=$4
   E=$J/op/$1
@@ -115,8 +115,8 @@ step() {
   note "$2 $4" || return
   shift 4
   while [ $# -gt 0 ]; do
-    "op_$1" "${@:2:7}" || return
-    shift 8
+    "op_$1" "${@:2:8}" || return
+    shift 9
   done
   note "$after $name"
 }
@@ -138,7 +138,10 @@ keep() { # PATH: its .bak is what it was when the operation began
 }
 check() { # FILE
   local out
-  out=$(corosync -t -c "$1" 2>&1) || fail "corosync -t refuses the new configuration: $out"
+  case $(corosync -v) in
+  *"version '2."*) out=$(COROSYNC_MAIN_CONFIG_FILE=$1 corosync -t 2>&1) ;;
+  *) out=$(corosync -t -c "$1" 2>&1) ;;
+  esac || fail "corosync -t refuses the new configuration: $out"
 }
 
 op_put() { # PATH BLOB BASE MODE
@@ -159,10 +162,10 @@ op_swap() { # PATH BLOB BASE
   [ "$(digest "$1.new")" = "$2" ] || { fail "$1.new is not what was staged"; return 77; }
   keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
 }
-op_unswap() { # PATH BLOB BASE
+op_unswap() { # PATH BLOB BASE: without BLOB as it was
   rm -f "$1.new"
   [ "$(digest "$1")" = "$3" ] || return 0
-  if [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
+  if [ -z "$2" ] || [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
 op_aside() { # PATH
   [ ! -e "$1" ] || { mv -f "$1" "$1.bak" && sync "${1%/*}"; }
@@ -210,6 +213,7 @@ op_boot() { # - - - - UNIT: enabled as it was
     case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
   done <"$E/units"
 }
+op_again() { ! grep -q " do $6$" "$E/log" || { op_stop "$@" && op_start "$@"; }; }
 op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
 op_disable() { case $(systemctl is-enabled "$5" 2>/dev/null) in enabled*) systemctl -q disable "$5" ;; esac; }
 op_reload() {
@@ -232,9 +236,11 @@ op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } 
 op_forget() { # of what is done already: a failure is told by pacemaker's own tools
   ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
 }
-op_ids() { # - - - - - NAME N
-  local name highest
-  { read -r name && read -r highest; } <"$J/ids" 2>/dev/null
-  [ "$name" = "$6" ] && [ "${highest:-0}" -ge "$7" ] && return 0
-  printf '%s\n%s\n' "$6" "$7" >"$J/ids.tmp" && mv -f "$J/ids.tmp" "$J/ids"
+op_ids() { # - - - - - NAME N VERSION: none of them is used again
+  local name highest version
+  { read -r name; read -r highest; read -r version; } <"$J/ids" 2>/dev/null
+  [ "$name" = "$6" ] || highest=0 version=0
+  set -- "$6" "$(($7 > ${highest:-0} ? $7 : highest))" "$(($8 > ${version:-0} ? $8 : version))"
+  [ "$2 $3" = "$highest $version" ] && return
+  printf '%s\n' "$@" >"$J/ids.tmp" && sync "$J/ids.tmp" && mv -f "$J/ids.tmp" "$J/ids" && sync "$J"
 }
