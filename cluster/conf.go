@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"slices"
+
 	"clusterctl/corosyncconf"
 )
 
@@ -70,6 +72,12 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		return nil, err
 	}
 	for _, c := range changes {
+		if c.Twice {
+			plan.reloadTwice()
+			break
+		}
+	}
+	for _, c := range changes {
 		if c.CmapKey == "" {
 			continue
 		}
@@ -80,6 +88,22 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		}
 	}
 	return plan, nil
+}
+
+// reloadTwice has every reload, forward and back, asked for once more: each node
+// carries them out one after the other.
+func (p *Plan) reloadTwice() {
+	twice := func(a *Act) {
+		if i := slices.IndexFunc(a.Ops, func(o Op) bool { return o.Kind == OpReload }); i >= 0 {
+			a.Ops = slices.Insert(slices.Clone(a.Ops), i, a.Ops[i])
+		}
+	}
+	for i := range p.Steps {
+		twice(&p.Steps[i].Do)
+		for j := range p.Steps[i].Undo {
+			twice(&p.Steps[i].Undo[j])
+		}
+	}
 }
 
 // CmapValue is what a key of corosync's cmap is to be.
@@ -103,7 +127,9 @@ func (v *View) release() corosyncconf.Release {
 	return oldest
 }
 
-// allowed returns what the changes take, and refuses what s does not allow.
+// allowed returns what the changes take, and refuses what s does not allow, and
+// nodes that come or go: their votes and their corosync have to come before or
+// after them.
 func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncconf.Effect {
 	for _, c := range changes {
 		text := c.Words
@@ -111,8 +137,10 @@ func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncc
 			text += " (" + c.Remark + ")"
 		}
 		switch e := c.Effect; {
+		case c.Node:
+			ps.add(CodeDifferent, "", "clusterctl add or clusterctl delnode", "%s: nodes do not come and go by an edit", c.Words)
 		case e <= corosyncconf.Reload:
-			if c.Remark != "" {
+			if c.Remark != "" && !c.Twice {
 				ps.warn(CodeNeedsRestart, "", "", "%s", text)
 			}
 		case e == corosyncconf.LinkReplace:

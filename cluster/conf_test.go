@@ -57,6 +57,7 @@ func TestConfRefuses(t *testing.T) {
 		"what can never be quorate":     {set(t, "quorum.expected_votes", "9"), cluster.CodeConfigInvalid},
 		"what corosync does not take":   {set(t, "totem.join", "20"), cluster.CodeConfigInvalid},
 		"what cannot be read back":      {set(t, "totem.cluster_name", "a{b"), cluster.CodeBadOption},
+		"a node taken off the list":     {set(t, "nodelist.node[n3]", ""), cluster.CodeDifferent},
 		"a node that the list does not": {set(t, "nodelist.node[n9].quorum_votes", "2"), cluster.CodeBadOption},
 	}
 	for name, tt := range tests {
@@ -79,6 +80,68 @@ func TestConfKeepsQuorum(t *testing.T) {
 	_, err := cluster.PlanConf(set(t, "nodelist.node[n3].quorum_votes", "3"), w.view(t))
 	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeQuorum {
 		t.Errorf("votes for a node that is away: %v", err)
+	}
+}
+
+// corosync makes the links' ping timers from the token that ran before a reload:
+// with another token there are two reloads, forward and back.
+func TestConfReloadsTwiceForTheToken(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	for path, want := range map[string]int{"totem.token": 2, "totem.consensus": 1} {
+		p, err := cluster.PlanConf(set(t, path, "5000"), w.view(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, back := 0, 0
+		for _, s := range p.Steps {
+			there += asked(s.Do)
+			for _, u := range s.Undo {
+				back += asked(u)
+			}
+		}
+		if there != want || back != want {
+			t.Errorf("%s: %d reloads, and %d to take it back; want %d", path, there, back, want)
+		}
+	}
+}
+
+// asked is how often an act asks for a reload.
+func asked(a cluster.Act) int {
+	n := 0
+	for _, op := range a.Ops {
+		if op.Kind == cluster.OpReload {
+			n++
+		}
+	}
+	return n
+}
+
+// When one node's swap fails, every node has the old content again, under a
+// version that is higher than any it may have run.
+func TestConfOfWhichOneNodeFails(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	p, err := cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.Machine("n1").Running()
+	w.Machine("n2").Fail = func(_ cluster.Note, o cluster.Op) error {
+		if o.Kind == cluster.OpSwap {
+			return errors.New("the disk is broken")
+		}
+		return nil
+	}
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); !errors.As(err, &undone) {
+		t.Fatalf("got %v", err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	for _, n := range []string{"n1", "n2", "n3"} {
+		m := w.Machine(n)
+		version := parsed(m.Running()).Totem.ConfigVersion
+		if content := strings.Replace(m.Running(), fmt.Sprintf("config_version: %d", version), "config_version: 1", 1); content != before || m.File(cluster.ConfPath+".new") != "" {
+			t.Errorf("%s: %v", n, m.Files())
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func PlanLinkAdd(s LinkChange, v *View) (*Plan, error) {
 			return nil, err
 		}
 		l.r.plan.Notes = ps
-		return l.r, l.add(addrs, l.settings)
+		return l.r, l.add(addrs)
 	})
 }
 
@@ -51,7 +51,7 @@ func PlanLinkRemove(number int, v *View) (*Plan, error) {
 			return nil, err
 		}
 		l.r.plan.Notes = ps
-		return l.r, l.remove(func(f *corosyncconf.File) error { return unset(f, "totem.interface[%d]", number) })
+		return l.r, l.remove()
 	})
 }
 
@@ -79,11 +79,10 @@ func PlanLinkSet(s LinkChange, v *View) (*Plan, error) {
 		l.r.plan.Notes = ps
 		switch {
 		case replaced:
-			// What is said of the link stays, and with it the comments.
-			if err := l.remove(l.settings); err != nil {
+			if err := l.remove(); err != nil {
 				return nil, err
 			}
-			return l.r, l.add(addrs, nil)
+			return l.r, l.add(addrs)
 		case s.Priority != nil && *s.Priority != l.priority():
 			return l.r, l.r.next(fmt.Sprintf("give link %d the priority %d", s.Number, *s.Priority), l.settings)
 		}
@@ -229,9 +228,9 @@ func (l *linkPlan) addresses(ps *Problems, s LinkChange) map[ID]string {
 	return addrs
 }
 
-// remove plans that no node has an address on the link any more; also edits its
-// interface section.
-func (l *linkPlan) remove(also func(*corosyncconf.File) error) error {
+// remove plans that the link goes: the addresses of all nodes, and the interface
+// section, since corosync counts a link that has one (seen on 3.1.7).
+func (l *linkPlan) remove() error {
 	r := l.r
 	r.links = l.without(r.links)
 	return r.next(fmt.Sprintf("remove link %d", l.Number), func(f *corosyncconf.File) error {
@@ -240,38 +239,36 @@ func (l *linkPlan) remove(also func(*corosyncconf.File) error) error {
 				return err
 			}
 		}
-		return also(f)
+		return unset(f, "totem.interface[%d]", l.Number)
 	})
 }
 
-// add plans that the link comes, with these addresses; also, unless nil, edits
-// its interface section.
-func (l *linkPlan) add(addrs map[ID]string, also func(*corosyncconf.File) error) error {
-	r := l.r
+// add plans that the link comes, with these addresses. It edits the file from
+// before the link went, if it did: what is said of it comes back as it was.
+func (l *linkPlan) add(addrs map[ID]string) error {
+	r, f := l.r, l.v.Conf.Clone()
 	if len(r.members) > 1 {
 		r.links = append(slices.Clone(r.links), l.Number)
 		slices.Sort(r.links)
 	}
-	return r.next(fmt.Sprintf("add link %d", l.Number), func(f *corosyncconf.File) error {
-		for _, n := range l.conf.Nodes {
-			if n.Name == "" {
-				node := l.v.Nodes[l.v.find(n.Label())]
-				if node.Facts == nil {
-					return fmt.Errorf("node %d has no name, which several links need, and cannot be asked for it", n.ID)
-				}
-				if err := set(f, node.Facts.Hostname, "nodelist.node[%d].name", n.ID); err != nil {
-					return err
-				}
+	for _, n := range l.conf.Nodes {
+		if n.Name == "" {
+			node := l.v.Nodes[l.v.find(n.Label())]
+			if node.Facts == nil {
+				return fmt.Errorf("node %d has no name, which several links need, and cannot be asked for it", n.ID)
 			}
-			if err := set(f, addrs[n.ID], "nodelist.node[%d].ring%d_addr", n.ID, l.Number); err != nil {
+			if err := set(f, node.Facts.Hostname, "nodelist.node[%d].name", n.ID); err != nil {
 				return err
 			}
 		}
-		if also == nil {
-			return nil
+		if err := set(f, addrs[n.ID], "nodelist.node[%d].ring%d_addr", n.ID, l.Number); err != nil {
+			return err
 		}
-		return also(f)
-	})
+	}
+	if err := l.settings(f); err != nil {
+		return err
+	}
+	return r.replace(fmt.Sprintf("add link %d", l.Number), f)
 }
 
 // settings writes what was asked for besides addresses.

@@ -21,9 +21,10 @@ func (a *app) confCmd() *cobra.Command {
 		Short: "Look at and change corosync.conf",
 		Long: `Look at and change corosync.conf.
 
-check, diff, get, set, show and unset work on a plain file, which --file names:
-no cluster and no root is needed. --file - is standard input; what set and unset
-make of it goes to standard output.
+set, unset, sync, history and restore work on the cluster. check, diff, get, set,
+show and unset work on a plain file, which --file names: no cluster and no root
+is needed. --file - is standard input; what set and unset make of it goes to
+standard output.
 
 A PATH is SECTION.KEY: totem.token, quorum.device.net.host. Which one of several
 sections is meant is said in brackets: nodelist.node[n2].ring1_addr (a node by

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 type confEdit struct {
 	file, release string
 	force         bool
+	restart       bool // on the live cluster: also what takes restarts
 	changes       []confSetting
 	problems      cluster.Problems // what is wrong with the changes by themselves
 }
@@ -30,20 +32,26 @@ type confSetting struct {
 func (e *confEdit) flags(c *cobra.Command) {
 	fileFlag(c, &e.file)
 	releaseFlag(c, &e.release)
-	c.Flags().BoolVar(&e.force, "force", false, "also keys and values that corosync does not have, and what makes errors")
+	c.Flags().BoolVar(&e.restart, "restart", false, "on the cluster: also what takes a restart, of one node after the other or of all at once")
+	c.Flags().BoolVar(&e.force, "force", false, "also keys and values that corosync does not have; with --file, also what makes errors")
 }
 
 func (a *app) confSetCmd() *cobra.Command {
 	e := &confEdit{}
 	c := &cobra.Command{
 		Use:   "set PATH VALUE [PATH VALUE]...",
-		Short: "Set keys in a corosync.conf",
-		Long: `Set keys in a corosync.conf, several at once if they belong together. Nothing but
-their lines changes; sections that are missing are added, and a node by setting
-its name or nodeid. config_version, if the file has one, goes up by one.
+		Short: "Set keys in corosync.conf, on the cluster or in a file",
+		Long: `Set keys in corosync.conf, several at once if they belong together. Nothing but
+their lines changes; sections that are missing are added. config_version goes up
+by one. What makes new errors (see conf check) is refused.
 
-What makes new errors (see conf check) is refused, and nothing is written then.`,
-		Example: `  clusterctl conf set totem.token 5000 --file corosync.conf
+On the cluster the change reaches every node or none, is brought into effect by a
+reload, and verified by what runs. What a reload does not do is refused, unless
+--restart allows it: then one node is restarted after the other or, for what no
+two nodes may run with and without, all are stopped before any is started. That
+is asked about first. With --file a plain file is changed.`,
+		Example: `  clusterctl conf set totem.token 5000
+  clusterctl conf set totem.link_mode active --restart
   clusterctl conf set totem.crypto_cipher aes256 totem.crypto_hash sha256 --file corosync.conf
   clusterctl conf set nodelist.node[n2].ring1_addr 10.1.0.2 --file - <old >new`,
 		ValidArgsFunction: a.completeSet(&e.file),
@@ -65,11 +73,12 @@ func (a *app) confUnsetCmd() *cobra.Command {
 	e := &confEdit{}
 	c := &cobra.Command{
 		Use:   "unset PATH...",
-		Short: "Remove keys or sections from a corosync.conf",
-		Long: `Remove keys or whole sections from a corosync.conf, with the comments that are about
-them alone. config_version, if the file has one, goes up by one. What makes new
-errors (see conf check) is refused, and nothing is written then.`,
-		Example: `  clusterctl conf unset totem.interface[1] --file corosync.conf
+		Short: "Remove keys or sections from corosync.conf, on the cluster or in a file",
+		Long: `Remove keys or whole sections from corosync.conf, with the comments that are about
+them alone, as conf set sets them. What makes new errors (see conf check) is
+refused.`,
+		Example: `  clusterctl conf unset totem.token_retransmit
+  clusterctl conf unset totem.interface[1] --file corosync.conf
   clusterctl conf unset quorum.device --file corosync.conf`,
 		Args:              args(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: a.completePath(&e.file, -1),
@@ -111,6 +120,12 @@ func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
 	if e.problems != nil {
 		return e.problems
 	}
+	if e.file == "" {
+		return a.confChange(c.Context(), cluster.ConfSpec{What: e.what(), Edit: e.edit, Restart: e.restart})
+	}
+	if e.restart {
+		return usageText("--restart is for the cluster, and --file names a plain file")
+	}
 	f, err := a.openConf(c, e.file)
 	if err != nil {
 		return err
@@ -147,6 +162,22 @@ func (e *confEdit) apply(f *confFile) (*corosyncconf.File, error) {
 		}
 	}
 	return after, nil
+}
+
+// what says in words what is to be changed.
+func (e *confEdit) what() string {
+	var words []string
+	for _, change := range e.changes {
+		switch {
+		case change.unset:
+			words = append(words, fmt.Sprintf("unset %s", change.path))
+		case change.path.String() == "totem.key":
+			words = append(words, "set totem.key")
+		default:
+			words = append(words, fmt.Sprintf("set %s to %s", change.path, change.value))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // edit carries the changes out.

@@ -136,7 +136,8 @@ It also depends on what else the files say:
 - A logfile that is taken out is written on until a restart.
 - Taking out version, threads, ip_version, ip_dscp, netmtu, transport, cluster_name or provider takes a restart even where
   the value stays the same: after a reload corosync would not know it any more, nor take it back.
-- The links' ping timers, where they are made from the token, follow a changed token with the next reload.
+- The links' ping timers, where they are made from the token, follow a changed token only with a second reload, which clusterctl
+  conf asks for by itself.
 - A key that corosync does not have does nothing.
 `)
 	for _, s := range sections {

@@ -167,7 +167,7 @@ one reload.`,
 func (a *app) linkChange(ctx context.Context, plan func(*cluster.View) (*cluster.Plan, error)) error {
 	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
 		return plan(v)
-	}, "")
+	}, func(changed) string { return "" })
 }
 
 func (a *app) linkListCmd() *cobra.Command {

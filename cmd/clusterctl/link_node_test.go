@@ -26,7 +26,7 @@ func (s *site) links() []cluster.LinkInfo {
 // are connected on each.
 func (s *site) linked(networks map[int]int) {
 	s.t.Helper()
-	s.healthy()
+	s.healthyOn(len(networks))
 	links := s.links()
 	if len(links) != len(networks) {
 		s.t.Errorf("there are %d links: %+v", len(links), links)
@@ -110,7 +110,7 @@ func TestNodeLinksAreNotTakenAway(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	s.network(s.Node("n3").Heal(s.t.Context(), 1))
-	s.healthy()
+	s.healthyOn(2)
 
 	// A link that does not connect is taken back.
 	s.network(s.Node("n3").Cut(s.t.Context(), 2))
@@ -118,7 +118,7 @@ func TestNodeLinksAreNotTakenAway(t *testing.T) {
 	if !strings.Contains(r.err, "link 2") {
 		t.Errorf("%v", r)
 	}
-	s.healthy()
+	s.healthyOn(2)
 	if after := s.conf("n1"); versionOf(t, after) <= versionOf(t, before) || strings.Contains(after, "ring2_addr") {
 		t.Errorf("not taken back:\n%s", after)
 	}
