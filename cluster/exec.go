@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -421,14 +422,14 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return err
 	}
 	note := Note{Doing, step.ID}
+	var refused error
 	act := func(name string) error {
-		for _, guard := range []func() error{
-			func() error { return r.guard(ctx, step.Do, false) },
-			func() error { return r.guardStop(ctx, step.Do) },
-			func() error { return r.guardLinks(ctx, step.Do) },
-		} {
-			if err := guard(); err != nil {
-				return err
+		if step.Do.One { // each time that one is asked
+			if refused = r.guard(ctx, step.Do, false); refused == nil {
+				refused = r.guardLinks(ctx, step.Do)
+			}
+			if refused != nil {
+				return nil
 			}
 		}
 		n, err := r.node(ctx, name)
@@ -437,8 +438,11 @@ func (r *run) do(ctx context.Context, step Step) error {
 		}
 		return stepErr(name, step.What, err)
 	}
+	if err := r.guardStop(ctx, step.Do); err != nil {
+		return err
+	}
 	err := r.onNodes(step.Do, act)
-	if err != nil || step.Do.Want == nil {
+	if err = cmp.Or(refused, err); err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
@@ -644,8 +648,8 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 			errs = multierror.Append(errs, failed)
 		}
 	}
-	if u.blind(ctx) {
-		return errs // a member that is not brought back: the cluster is not done with
+	if u.blind(ctx) { // a member that is not brought back: the cluster is not done with
+		return multierror.Append(errs, u.outOfSight())
 	}
 	if r.Report != nil {
 		for _, name := range u.down {
@@ -686,8 +690,14 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			return false, nil
 		}
 	}
+	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
+		return true, u.outOfSight()
+	}
 	if starts(a.Ops) && u.blind(ctx) {
 		a.Ops = withoutStart(a.Ops)
+	}
+	if len(a.Ops) == 0 {
+		a.Nodes = nil // not noted: it is still to be done
 	}
 	if a.One {
 		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool {
@@ -803,6 +813,18 @@ func (u *undoing) passed(node, name string) bool {
 	return at >= 0 && slices.ContainsFunc(log[at+1:], func(n Note) bool { return n.Phase == Undid && n.Step != name })
 }
 
+// outOfSight is the error of a member that does not answer.
+func (u *undoing) outOfSight() error {
+	name := u.names()[slices.IndexFunc(u.names(), u.isFailed)]
+	return &NodeError{Node: name, Code: CodeUnreachable, Remedy: "bring it back, or stop it, and undo again",
+		Err: errors.New("it does not answer, and may run as a member with what is taken back")}
+}
+
+// putsConf tells whether ops give members another configuration.
+func putsConf(ops []Op) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+}
+
 func starts(ops []Op) bool { return len(withoutStart(ops)) < len(ops) }
 
 // withoutStart is ops without those that start something.
@@ -854,6 +876,9 @@ func (u *undoing) left(names []string) []string {
 // seen tells whether a node that could not be brought back is seen as a member
 // by one that was.
 func (u *undoing) seen(ctx context.Context) bool {
+	if len(u.failed) == 0 {
+		return false
+	}
 	ids := map[ID]bool{}
 	for _, step := range u.entry.Plan.Steps {
 		for _, act := range append([]Act{step.Do}, step.Undo...) {

@@ -304,7 +304,11 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
 	case !parts[0].quorate():
 		q := s.Quorum
-		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %d are needed", q.TotalVotes, q.ExpectedVotes, q.Quorum)
+		needed := fmt.Sprintf("%d are needed", q.Quorum)
+		if q.TotalVotes >= q.Quorum && slices.Contains(q.Flags, "WaitForAll") {
+			needed = "all are waited for (wait_for_all)"
+		}
+		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %s", q.TotalVotes, q.ExpectedVotes, needed)
 	}
 	if len(parts) > 1 {
 		var texts []string

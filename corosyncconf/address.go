@@ -8,10 +8,14 @@ import (
 )
 
 // parseAddr reads an address as getaddrinfo(3) of glibc does: IPv4 in one to
-// four parts, each decimal, octal or hexadecimal (inet_aton), or IPv6. One with
-// a zone depends on the machine and is left to it.
+// four parts, each decimal, octal or hexadecimal (inet_aton), or IPv6, with a
+// number for its zone. One with a name for that is left to the machine.
 func parseAddr(s string) (netip.Addr, bool) {
-	if strings.Contains(s, ":") && !strings.Contains(s, "%") {
+	if strings.Contains(s, ":") {
+		s, zone, zoned := strings.Cut(s, "%")
+		if _, err := strconv.ParseUint(zone, 10, 32); zoned && err != nil {
+			return netip.Addr{}, false
+		}
 		a, err := netip.ParseAddr(s)
 		return a, err == nil
 	}

@@ -124,6 +124,7 @@ type localNode struct {
 // linkState is what is known of one link or ring.
 type linkState struct {
 	configured bool
+	read       bool  // something is said of it, or this node has an address on it
 	line       *line // that made it so
 	bindnet    address
 	mcast      address
@@ -437,7 +438,7 @@ func (t *totem) bindLocal(local map[uint32]setting) {
 func (t *totem) readLink(n int, l *line) {
 	link := &t.links[n]
 	prefix := fmt.Sprintf("totem.interface.%d.", n)
-	link.configured, link.line = true, l
+	link.configured, link.read, link.line = true, true, l
 	if s, ok := t.str(prefix + "bindnetaddr"); ok {
 		link.bindnet = t.address(s)
 	}
@@ -624,6 +625,11 @@ func (t *totem) nodes() {
 			}
 			l := &t.links[link]
 			l.members = append(l.members, member{t.address(s), s.line})
+			if _, stored := made[prefix+"nodeid"]; stored && t.alone(p, prefix) {
+				// The id is stored while corosync goes over the keys, and with no
+				// other key there libqb's trie comes to this one again.
+				l.members = append(l.members, l.members[len(l.members)-1])
+			}
 			if !l.configured {
 				l.configured, l.line = true, s.line
 			}
@@ -634,6 +640,16 @@ func (t *totem) nodes() {
 			t.set(key, s)
 		}
 	}
+}
+
+// alone reports whether path is the only key that begins with the prefix.
+func (t *totem) alone(path, prefix string) bool {
+	for p := range t.under(prefix) {
+		if p != path {
+			return false
+		}
+	}
+	return !t.version.before(version{3, 1, 0})
 }
 
 // makeID makes the id of a node that has none from its ring0_addr.
@@ -723,6 +739,13 @@ func (t *totem) checkLink(n int) {
 		}
 	}
 	if link.vague {
+		return
+	}
+	if !link.read {
+		if t.local.found {
+			t.test(CodeUnevenLinks, link.line, fmt.Sprintf("link %d has addresses of other nodes, and none of this one, %s", n, t.hostname()),
+				fmt.Sprintf("give every node a ring%d_addr, or take the link out everywhere", n))
+		}
 		return
 	}
 	if t.via == "udp" && !link.mcastSet {

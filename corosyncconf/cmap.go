@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -130,15 +131,17 @@ func (b *cmapBuilder) option(s *Section, l *line) {
 		b.members = append(b.members, v)
 	case "totem.interface":
 		k, known := LookupKey(s.path, key)
-		if s.path == s.rules && known && k.KnownIn(b.release) {
+		switch {
+		case s.path == s.rules && v.number && v.n > math.MaxInt32: // kept in an int, and taken for not set if it is negative
+		case s.path == s.rules && known && k.KnownIn(b.release):
 			b.held = append(b.held, held{key, v})
-			return
+		default:
+			b.values[path] = v
 		}
-		b.values[path] = v
 	case "logging.logger_subsys", "logging.logging_daemon":
 		b.held = append(b.held, held{path[len(s.rules)+1:], v})
 	case "nodelist.node":
-		b.values[fmt.Sprintf("nodelist.node.%d.%s", b.node, path[len(s.rules)+1:])] = v
+		b.put(v, "nodelist.node.%d.%s", b.node, path[len(s.rules)+1:])
 	default:
 		b.values[path] = v
 	}
@@ -170,6 +173,12 @@ func (b *cmapBuilder) value(s *Section, l *line) (v setting, ok bool) {
 	return v, true
 }
 
+// put stores a value under a key that is made of parts; too long a key is cut.
+func (b *cmapBuilder) put(v setting, format string, parts ...any) {
+	key := fmt.Sprintf(format, parts...)
+	b.values[key[:min(len(key), maxName-1)]] = v
+}
+
 func (b *cmapBuilder) heldText(key string) (text string, ok bool) {
 	for _, h := range b.held {
 		if h.key == key {
@@ -188,12 +197,12 @@ func (b *cmapBuilder) endInterface() {
 	}
 	for _, h := range b.held {
 		if h.key != "linknumber" && h.key != "ringnumber" {
-			b.values[fmt.Sprintf("totem.interface.%d.%s", link, h.key)] = h.setting
+			b.put(h.setting, "totem.interface.%d.%s", link, h.key)
 		}
 	}
 	slices.Reverse(b.members)
 	for i, v := range b.members {
-		b.values[fmt.Sprintf("totem.interface.%d.member.%d", link, i)] = v
+		b.put(v, "totem.interface.%d.member.%d", link, i)
 	}
 }
 
@@ -212,6 +221,6 @@ func (b *cmapBuilder) endLogging(daemon string) {
 	}
 	slices.Reverse(b.held) // the first of two lines counts
 	for _, h := range b.held {
-		b.values[prefix+h.key] = h.setting
+		b.put(h.setting, "%s%s", prefix, h.key)
 	}
 }

@@ -14,7 +14,8 @@ type Machine struct {
 	Addrs    []netip.Addr // of its network interfaces, in the order of getifaddrs(3)
 
 	// Lookup returns the addresses of a name in the order of getaddrinfo(3), of
-	// family 4 or 6, or of both if it is 0. It is not asked about addresses.
+	// family 4 or 6, or of both if it is 0. It is asked about no addresses but
+	// those with the name of an interface, fe80::1%eth0.
 	Lookup func(name string, family int) ([]netip.Addr, error)
 	// Reverse returns the name of an address; empty if it has none.
 	Reverse func(netip.Addr) string

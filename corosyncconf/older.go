@@ -35,9 +35,8 @@ func (c *checker) syntaxOlder() {
 			continue
 		}
 		l := f.lines[e.Line-1]
-		if l.raw == inLogging {
-			c.report(CodeNotAllowed, ByParser, c.line(l), "a section in logger_subsys or logging_daemon, with which corosync before 3.1.10 ends or crashes",
-				syntaxRemedies[CodeNotAllowed])
+		if l.raw == crash {
+			c.report(CodeCrash, ByParser, c.line(l), "the end of a section that has another in it, on which corosync before 3.1.10 crashes", syntaxRemedies[CodeCrash])
 			continue
 		}
 		c.reportAt(e.Code, ByParser, c.line(l), e.Col, e.Msg, syntaxRemedies[e.Code])
@@ -72,43 +71,71 @@ func olderRule(path string, v version) (r *rule, ok bool) {
 	return nil, false
 }
 
-// inLogging stands for what no version takes.
-const inLogging = "a section in logging"
+// crash stands for what the older versions crash on.
+const crash = "a crash"
 
 // plainOlder returns the file as a corosync from 3.0 to 3.1.9 understands it,
 // in lines that 3.1.10 understands in the same way, and of which line of the
 // file each is made.
 //
 // There are three differences (coroparse.c). Up to 3.1.7 the byte 0xA0 is no
-// white space. A key may be empty. A section within node, interface, uidgid or
-// member is more of the same: its keys are theirs, and its end counts as theirs.
+// white space. A key may be empty. A section within node, uidgid or member is
+// more of the same: its keys are theirs, and its end counts as theirs. With one
+// within logger_subsys or logging_daemon they crash, and with one within some
+// interface sections.
 func plainOlder(data []byte, v version) (text string, num []int) {
 	if v.before(version{3, 1, 8}) {
 		data = bytes.ReplaceAll(data, []byte{0xA0}, []byte{0xA1}) // which is neither
 	}
-	f, _ := parse("", data)
+	f, errs := parse("", data)
+	bad := map[int]bool{} // lines that are left as they are
+	for _, e := range errs {
+		missing := e.Col > len(e.Text) && e.Col <= maxLine // something after it
+		bad[e.Line] = bad[e.Line] || e.Code == CodeSyntax && !missing
+	}
 	var b strings.Builder
 	var open []*Section
-	link := ""
+	// Of the interface, logger_subsys or logging_daemon section:
+	labelled := false // it has what its end needs
+	frees := false    // an end frees what another would free again
+	crashes := false  // it has been freed
 	for _, l := range f.lines {
 		lines := []string{l.raw}
 		switch {
 		case l.kind == opening:
-			open = append(open, l.section)
-			if l.section.path == "totem.interface" {
-				link = ""
-			}
-			if l.section.isMore() {
+			s := l.section
+			open = append(open, s)
+			switch {
+			case bad[l.num] || s.tooLong():
+			case s.isMore():
 				lines = []string{""}
+			case s.path == s.rules && (s.inLogging() || s.path == "totem.interface"):
+				labelled, frees, crashes = false, s.inLogging(), false
 			}
 		case l.kind == closing && len(open) > 0:
 			s := open[len(open)-1]
 			open = open[:len(open)-1]
-			if s.isMore() {
-				lines = s.endMore(link)
+			switch {
+			case bad[l.num]:
+			case s.isMore() && s.inLogging():
+				lines = s.endMore()
+				if crashes = true; !labelled {
+					lines = []string{crash}
+				}
+			case s.isMore():
+				lines = s.endMore()
+			case s.rules == "totem.interface" && s.path != s.rules:
+				crashes = crashes || frees
+			case s.path == s.rules && crashes:
+				lines, crashes = []string{crash}, false
 			}
-		case l.kind == option && l.keyText() == "linknumber":
-			link = l.raw
+		case l.kind == option && len(open) > 0:
+			s := open[len(open)-1]
+			if s.isMore() && len(s.path)+len(l.keyText())+1 >= maxName {
+				lines = []string{strings.Repeat("x", maxName) + ":"} // as it would be too long here
+			}
+			frees = frees || s.path == "totem.interface" && l.keyText() == "knet_transport" || s.rules == "totem.interface.member"
+			labelled = labelled || s.rules == "logging.logger_subsys" && l.keyText() == "subsys" || s.rules == "logging.logging_daemon" && l.keyText() == "name"
 		case l.kind == junk && len(open) > 0 && strings.HasPrefix(l.raw[len(l.indent()):], ":"):
 			lines = []string{"_" + l.raw[len(l.indent()):]}
 		}
@@ -118,7 +145,8 @@ func plainOlder(data []byte, v version) (text string, num []int) {
 			num = append(num, l.num)
 		}
 	}
-	return b.String(), num
+	text = b.String()
+	return text[:len(text)-f.unended], num
 }
 
 // isMore reports whether s is one of those that are more of the same.
@@ -127,26 +155,26 @@ func (s *Section) isMore() bool {
 		return false
 	}
 	switch s.rules {
-	case "nodelist.node", "totem.interface", "uidgid", "totem.interface.member", "logging.logger_subsys", "logging.logging_daemon":
+	case "nodelist.node", "uidgid", "totem.interface.member", "logging.logger_subsys", "logging.logging_daemon":
 		return true
 	}
 	return false
 }
 
-// endMore returns what the end of s does, link being the line that says which
-// link an interface section is about.
-func (s *Section) endMore(link string) []string {
+// endMore returns what the end of s does.
+func (s *Section) endMore() []string {
 	around := s.parent
 	for around.isMore() {
 		around = around.parent
 	}
 	switch s.rules {
-	case "nodelist.node":
-		return []string{"}", around.Name() + " {"}
-	case "totem.interface":
-		return []string{"}", around.Name() + " {", link}
 	case "uidgid", "totem.interface.member":
 		return []string{""}
 	}
-	return []string{inLogging}
+	return []string{"}", around.Name() + " {"}
+}
+
+// inLogging reports whether s is a section about a part of logging, or in one.
+func (s *Section) inLogging() bool {
+	return s.rules == "logging.logger_subsys" || s.rules == "logging.logging_daemon"
 }

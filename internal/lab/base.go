@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -130,6 +131,41 @@ func (l *Lab) link(ctx context.Context, as, name string, build func(half string)
 func sum(parts ...string) string {
 	all := sha256.Sum256([]byte(strings.Join(parts, "")))
 	return hex.EncodeToString(all[:4])
+}
+
+// Base returns the directory of the Debian tree that the nodes of a suite share, and builds it if it is not there, which
+// log, unless nil, hears about. The tree is not to be changed: what is to be written goes over it.
+func Base(ctx context.Context, suite string, log func(format string, args ...any)) (string, error) {
+	o := Options{Name: "base-" + suite, Suite: suite, Log: log}
+	if err := o.complete(); err != nil {
+		return "", err
+	}
+	if err := Check(); err != nil {
+		return "", err
+	}
+	l, err := find(o.Name)
+	if err != nil {
+		return "", err
+	}
+	l.options = o
+	lock, err := lockDir(ctx, l.dir)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	tree, err := l.base(ctx)
+	return tree, errors.Join(err, l.destroy(context.WithoutCancel(ctx)))
+}
+
+// base is what Base does with a lab that is made for it only.
+func (l *Lab) base(ctx context.Context) (string, error) {
+	if err := l.makeGroups(); err != nil {
+		return "", err
+	}
+	if err := l.linkBase(ctx); err != nil {
+		return "", err
+	}
+	return os.Readlink(l.file("base"))
 }
 
 // cacheDir is where trees and the state of labs are.

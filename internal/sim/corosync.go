@@ -396,7 +396,10 @@ func (c *corosync) deliver(handle func(*corosync)) {
 }
 
 // reload asks for a reload: every member reads its own file.
-func (c *corosync) reload() { c.cast((*corosync).reread) }
+func (c *corosync) reload() {
+	c.m.w.reloading()
+	c.cast((*corosync).reread)
+}
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its
 // files nothing else happens on it; then the others hear of its votes.

@@ -193,8 +193,7 @@ func (m *Machine) Side(side int) {
 		return
 	}
 	m.side = side
-	m.w.watch.missed(m.w.now, tokenYet)
-	m.w.parted()
+	m.w.cutOff()
 	m.w.reform(m.w.tokenLost())
 }
 

@@ -391,7 +391,7 @@ func (sh *shell) digest(name string) string {
 }
 
 func (sh *shell) unchanged(name, base string) error {
-	if base == "" || sh.digest(name) == base || sh.w.Broken[NoBase] {
+	if base == "" || sh.digest(name) == base {
 		return nil
 	}
 	return fmt.Errorf("%s was changed by someone else meanwhile", name)
