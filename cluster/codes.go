@@ -72,6 +72,8 @@ const (
 	CodeNoRunning     Code = "not-running"
 	CodeChanged       Code = "changed"
 	CodeFinished      Code = "finished"
+	CodeKeyUnused     Code = "key-unused"
+	CodeKeyElsewhere  Code = "key-elsewhere"
 
 	CodeUnreachable Code = "unreachable"
 	CodeAuth        Code = "auth"
@@ -88,6 +90,7 @@ const (
 	CodeConfigPending Code = "config-pending"
 	CodeVersionDrift  Code = "version-drift"
 	CodeKeyDrift      Code = "key-drift"
+	CodeKeyOwed       Code = "key-owed"
 	CodeUnknownMember Code = "unknown-member"
 	CodeLinkDown      Code = "link-down"
 	CodeExpected      Code = "expected-votes"
@@ -137,7 +140,7 @@ func CodeTable() []CodeInfo {
 		{CodeDifferent, Refused, "the cluster exists already and is not as asked"},
 		{CodeOtherCluster, Refused, "a node that carries the configuration of another cluster"},
 		{CodeLiveMember, Refused, "a node that is running as a member of another cluster"},
-		{CodeKeyExists, Refused, "a node that carries a cluster key"},
+		{CodeKeyExists, Refused, "a node that carries a cluster key, or a key file that is there already"},
 		{CodeNotInstalled, Refused, "a needed program is not installed on the node"},
 		{CodeNoSystemd, Refused, "the node is not run by systemd"},
 		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
@@ -159,6 +162,8 @@ func CodeTable() []CodeInfo {
 		{CodeLast, Refused, "no node would be left"},
 		{CodeChanged, Refused, "a node changed between the look at it and the taking of its lock"},
 		{CodeFinished, Refused, "the operation that was to be undone had been finished"},
+		{CodeKeyUnused, Refused, "the cluster does not encrypt, so that it has no key to change"},
+		{CodeKeyElsewhere, Refused, "the cluster's key is not in the file that clusterctl changes"},
 		{CodeNoRunning, Refused, "corosync does not run where it is needed"},
 		{CodeUnreachable, Unreachable, "a node does not answer"},
 		{CodeAuth, Unreachable, "a node does not accept the login"},
@@ -174,6 +179,7 @@ func CodeTable() []CodeInfo {
 		{CodeConfigPending, Finding, "a node runs another config_version than its file has"},
 		{CodeVersionDrift, Finding, "members run different config_versions"},
 		{CodeKeyDrift, Finding, "the nodes do not have the same authkey"},
+		{CodeKeyOwed, Finding, "the authkey is still the one that a removed node has"},
 		{CodeUnknownMember, Finding, "a member that corosync.conf does not list"},
 		{CodeLinkDown, Finding, "a link between two members is down"},
 		{CodeExpected, Finding, "the expected votes are not what the file says"},

@@ -41,6 +41,7 @@ type Facts struct {
 	Holder   *Holder                 // who holds the node's lock now
 	IDs      UsedIDs                 // node ids and versions that the node remembers
 	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
+	Owed     KeyOwed                 // who left with the key, as the node remembers it
 }
 
 // UsedIDs is the highest node id that a cluster has used, and the highest
@@ -209,6 +210,9 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 		n, _ := strconv.ParseUint(lines[1], 10, 32)
 		version, _ := strconv.ParseUint(lines[2], 10, 64)
 		f.IDs = UsedIDs{lines[0], uint32(n), version}
+	}
+	if hash, names, ok := strings.Cut(text("keyowed"), "\n"); ok {
+		f.Owed = KeyOwed{hash, strings.Fields(names)}
 	}
 	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
 	f.Holder = parseHolder(sec["holder"].out)

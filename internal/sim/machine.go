@@ -124,6 +124,14 @@ func (m *Machine) Kill() {
 	}
 }
 
+// RunningKey is the key with which corosync encrypts, "" when it does not run.
+func (m *Machine) RunningKey() string {
+	if m.corosync == nil {
+		return ""
+	}
+	return m.corosync.key
+}
+
 // Running is the configuration that corosync runs, "" when it does not.
 func (m *Machine) Running() string {
 	if m.corosync == nil {
@@ -225,6 +233,9 @@ func (m *Machine) Facts() *cluster.Facts {
 	}
 	f.Runtime = m.Runtime()
 	f.IDs = m.usedIDs()
+	if hash, names, ok := strings.Cut(m.File(cluster.OwedPath), "\n"); ok {
+		f.Owed = cluster.KeyOwed{Hash: hash, Nodes: strings.Fields(names)}
+	}
 	f.Ended = map[string]cluster.Phase{}
 	for _, name := range sortedKeys(m.disk.files) {
 		e := m.disk.files[name].entry
