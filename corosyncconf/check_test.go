@@ -222,3 +222,40 @@ func allocated(text string) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
+
+func TestWorseIsWhatAnEditBrings(t *testing.T) {
+	node := func(id int, more string) string {
+		return fmt.Sprintf("node {\nname: n%d\nnodeid: %d\nring0_addr: 10.0.0.%d\n%s}\n", id, id, id, more)
+	}
+	file := func(totem string, nodes ...string) string {
+		return "totem {\nversion: 2\ncluster_name: a\nconfig_version: 1\ncrypto_cipher: aes256\ncrypto_hash: sha256\n" + totem +
+			"}\nnodelist {\n" + strings.Join(nodes, "") + "}\nquorum {\nprovider: corosync_votequorum\n}\n"
+	}
+	even := file("", node(1, ""), node(2, ""), node(3, ""))
+	tests := map[string]struct {
+		old, new string
+		want     []corosyncconf.Code
+	}{
+		"nothing":          {even, even, nil},
+		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"a warning":        {even, file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), []corosyncconf.Code{"unknown-key"}},
+		"a second warning": {file("tokne: 1\n"), file("tokne: 1\nconsnsus: 1\n"), []corosyncconf.Code{"unknown-key"}},
+		"less of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
+			file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
+		"all mended":   {file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), even, nil},
+		"a line moved": {file("tokne: 1\n"), file("token: 5000\ntokne: 1\n"), nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			old, _ := corosyncconf.Parse("", []byte(tt.old))
+			new, _ := corosyncconf.Parse("", []byte(tt.new))
+			var got []corosyncconf.Code
+			for _, f := range corosyncconf.Worse(old, new, corosyncconf.Target{Release: corosyncconf.V31}) {
+				got = append(got, f.Code)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -188,8 +188,8 @@ func (f *File) settled() []settled {
 	index := map[id]int{}
 	for _, s := range f.places() {
 		for l := range s.section.body() {
-			if l.kind != option {
-				continue
+			if l.kind != option || l.keyText() == "name" && s.section.path == "logging.logging_daemon" && s.path != s.section.path {
+				continue // the name only says that corosync itself is meant
 			}
 			this := settled{s, l, l.num}
 			if s.section.firstCounts(l.keyText()) {

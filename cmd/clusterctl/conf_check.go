@@ -5,19 +5,26 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
 	"clusterctl/internal/cli"
 )
 
 func (a *app) confCheckCmd() *cobra.Command {
 	var file, release string
+	var here bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say what is wrong with a corosync.conf",
 		Long: `Say what is wrong with a corosync.conf: what corosync refuses, and what it takes and
-then suffers from. Exit code 3 when there are errors, 0 with warnings only.`,
+then suffers from. Exit code 3 when there are errors, 0 with warnings only.
+
+--here adds what depends on the machine, as corosync would see it when started
+here: whether names resolve, whether this machine is one of the nodes, the key,
+users and directories. The release is then that of the corosync here.`,
 		Example: `  clusterctl conf check --file /etc/corosync/corosync.conf
-  clusterctl conf check --for 2.4 --file - <corosync.conf`,
+  clusterctl conf check --for 2.4 --file - <corosync.conf
+  clusterctl conf check --here --file /etc/corosync/corosync.conf`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := parseRelease(release)
@@ -28,12 +35,34 @@ then suffers from. Exit code 3 when there are errors, 0 with warnings only.`,
 			if err != nil {
 				return err
 			}
-			return a.confCheck(f, corosyncconf.Target{Release: r})
+			t := corosyncconf.Target{Release: r}
+			if here {
+				t.Here = cluster.Here(c.Context())
+				if !c.Flags().Changed("for") {
+					t.Release = a.releaseHere(t.Here)
+				}
+			}
+			return a.confCheck(f, t)
 		},
 	}
 	fileFlag(c, &file)
 	releaseFlag(c, &release)
+	c.Flags().BoolVar(&here, "here", false, "also as corosync on this machine would see it")
 	return c
+}
+
+// releaseHere is the release of the corosync on this machine.
+func (a *app) releaseHere(m *corosyncconf.Machine) corosyncconf.Release {
+	r, err := corosyncconf.ParseRelease(fmt.Sprintf("%d.%d", m.Version[0], m.Version[1]))
+	if err == nil {
+		return r
+	}
+	text := "corosync is not installed here"
+	if m.Version[0] > 0 {
+		text = fmt.Sprintf("the corosync here is %d.%d", m.Version[0], m.Version[1])
+	}
+	a.printProblems(cluster.Problems{{Severity: cluster.Warning, Message: text, Remedy: "the file is checked for " + corosyncconf.V31.String()}})
+	return corosyncconf.V31
 }
 
 func (a *app) confCheck(f *confFile, t corosyncconf.Target) error {

@@ -109,7 +109,7 @@ func TestFilesOfAnySizeTakeBoundedMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(path, 1<<30); err != nil {
-		t.Skipf("a file with a hole: %v", err)
+		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"check"}, {"get"}, {"show"}, {"set", "totem.token", "5000"}, {"unset", "totem.token"}, {"diff", path}} {
 		r := runHere(t, nil, append([]string{"conf", "--file", path}, args...)...)
