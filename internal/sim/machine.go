@@ -79,6 +79,9 @@ func (m *Machine) Files() map[string]string {
 	return all
 }
 
+// Up tells whether the machine is on.
+func (m *Machine) Up() bool { return m.up }
+
 // Active tells whether a unit runs.
 func (m *Machine) Active(unit string) bool { return m.units[unit].active == "active" }
 
@@ -103,6 +106,13 @@ func (m *Machine) Stop(unit string) {
 		c.exit("inactive")
 	}
 	m.units[unit].active = "inactive"
+}
+
+// Reload has the members of corosync's membership read their files.
+func (m *Machine) Reload() {
+	if m.corosync != nil {
+		m.corosync.reload()
+	}
 }
 
 // Kill ends corosync as SIGKILL does.
