@@ -345,9 +345,6 @@ func hurry(p *cluster.Plan) {
 
 // spoil leaves out of a plan what a defective clusterctl would leave out.
 func (p *player) spoil(plan *cluster.Plan) {
-	if p.Broken[NoLookAgain] {
-		plan.Seen = nil
-	}
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		if p.Broken[NoUndo] {
