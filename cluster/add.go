@@ -35,6 +35,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	var ps Problems
 	conf := v.Conf.Config()
 	v.settled(&ps, false)
+	v.noDevice(&ps)
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)
@@ -71,7 +72,7 @@ func (s AddSpec) free(ps *Problems, f *Facts, conf corosyncconf.Config) {
 			"it is a member of cluster %s already, with node id %d", conf.Totem.ClusterName, conf.Nodes[i].ID)
 		return
 	}
-	CreateSpec{Name: "", Transport: conf.Totem.Transport, CryptoCipher: "x", Force: s.Force}.free(ps, f)
+	CreateSpec{CryptoCipher: "x", Force: s.Force}.free(ps, f) // a key is that of another cluster, also where this one has none
 }
 
 // place gives every new node its id, votes and addresses. Links that were not
@@ -473,7 +474,7 @@ func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
 // SharedKey reads the cluster's authkey from a member; nil when the cluster
 // does without one.
 func SharedKey(ctx context.Context, v *View, nodes map[string]Node) ([]byte, error) {
-	if !v.Conf.Config().Totem.Encrypted() {
+	if !v.config().Totem.Encrypted() {
 		return nil, nil
 	}
 	var last error

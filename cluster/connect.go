@@ -331,6 +331,9 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 			}
 			break
 		}
+		if cn.ID == 0 {
+			cn.ID = entry.madeID()
+		}
 		v.Nodes = append(v.Nodes, entry)
 	}
 	for j, f := range l.found {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -12,10 +13,6 @@ import (
 	"clusterctl/corosyncconf"
 	"clusterctl/quorum"
 )
-
-// KeySize is the size of a new authkey in bytes. corosync 3 takes 128 to 4096
-// (KNET_MIN_KEY_LEN, KNET_MAX_KEY_LEN); 256 is what corosync-keygen writes.
-const KeySize = 256
 
 // Names returns the names that the nodes have to resolve before PlanCreate.
 func (s CreateSpec) Names() []string {
@@ -34,10 +31,11 @@ func (s CreateSpec) Names() []string {
 }
 
 // PlanCreate plans a new cluster. facts are those of s.Nodes, in that order; key
-// is KeySize random bytes. The error, if any, is Problems: all that stands
+// is a new authkey. The error, if any, is Problems: all that stands
 // against it.
 func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	ps := s.Check()
+	s = s.on(&ps, facts)
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f)
@@ -99,7 +97,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	if !s.NoStart {
 		p.Steps = append(p.Steps, Step{
 			ID: "start", What: "start corosync and see the nodes come together", Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: knetLinks(conf.Config()), Deadline: formTime(len(nodes))}},
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: told(conf.Config()), Deadline: formTime(len(nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
 		})
 		if len(paced) > 0 {
@@ -125,16 +123,69 @@ func stopDefault(nodes []string) Step {
 // formTime is how long a membership of n nodes may take to form.
 func formTime(n int) time.Duration { return 30*time.Second + time.Duration(n)*time.Second }
 
-func (s CreateSpec) encrypted() bool {
-	return s.Transport == "knet" && s.CryptoCipher+s.CryptoHash != "nonenone"
+// on settles what depends on the corosync that the nodes have, and refuses what
+// it cannot do. Corosync 2 has no knet; its other transports have two rings, and
+// can encrypt. In corosync 3 they have one link and cannot.
+func (s CreateSpec) on(ps *Problems, facts []*Facts) CreateSpec {
+	refuse := func(remedy, format string, args ...any) { ps.add(CodeVersion, "", remedy, format, args...) }
+	links := map[int]bool{}
+	for _, l := range s.Links {
+		links[l.Number] = true
+	}
+	for _, n := range s.Nodes {
+		for l := range n.Links {
+			links[l] = true
+		}
+	}
+	if release(facts) != corosyncconf.V24 {
+		s.Transport = cmp.Or(s.Transport, "knet")
+		if s.RRPMode != "" {
+			refuse("with corosync 3 several links are used as --link-mode says", "--rrp-mode is for corosync 2")
+		}
+		if s.Transport != "knet" {
+			s.CryptoCipher, s.CryptoHash = "none", "none"
+			for l := range links {
+				if l != 0 {
+					refuse("use --transport knet for several links", "link %d: corosync 3 has one link, number 0, with transport %s", l, s.Transport)
+				}
+			}
+		}
+		return s
+	}
+	s.Transport = cmp.Or(s.Transport, "udpu")
+	if s.Transport == "knet" {
+		refuse("leave out --transport, or use udpu or udp", "--transport knet: corosync 2 does not have it")
+	}
+	if s.LinkMode != "passive" || len(s.Priorities) > 0 {
+		refuse("use --rrp-mode", "--link-mode and link priorities are for corosync 3")
+	}
+	for l := range links {
+		if l > 1 {
+			refuse("use links 0 and 1", "link %d: corosync 2 has two links, its rings 0 and 1", l)
+		}
+	}
+	switch {
+	case len(links) < 2:
+		s.RRPMode = cmp.Or(s.RRPMode, "none")
+	case s.RRPMode == "none":
+		refuse("use --rrp-mode passive", "--rrp-mode none: two rings need passive or active")
+	case s.RRPMode == "active":
+		ps.warn(CodeVersion, "", "use --rrp-mode passive", "--rrp-mode active is not supported by corosync's authors")
+	}
+	s.RRPMode = cmp.Or(s.RRPMode, "passive")
+	return s
 }
 
-// knetLinks are the links whose state corosync tells: with knet, all.
-func knetLinks(c corosyncconf.Config) []int {
-	if c.Totem.Transport != "knet" {
+func (s CreateSpec) encrypted() bool { return s.CryptoCipher+s.CryptoHash != "nonenone" }
+
+// told are the links whose state corosync tells: with knet all, and the rings of
+// corosync 2 if there are two. Of a single one the membership says enough.
+func told(c corosyncconf.Config) []int {
+	links := c.Links()
+	if c.Totem.Transport != "knet" && len(links) < 2 {
 		return nil
 	}
-	return c.Links()
+	return links
 }
 
 // free checks that a node is in no cluster yet.
@@ -215,14 +266,14 @@ func (s CreateSpec) config(nodes []corosyncconf.Node, facts []*Facts) (*corosync
 	w.set(totem, "cluster_name", s.Name)
 	w.set(totem, "config_version", strconv.FormatUint(version+1, 10))
 	w.set(totem, "transport", s.Transport)
-	cipher, hash := s.CryptoCipher, s.CryptoHash
 	if s.Transport == "knet" {
 		w.set(totem, "link_mode", s.LinkMode)
-	} else {
-		cipher, hash = "none", "none" // knet's alone in corosync 3
 	}
-	w.set(totem, "crypto_cipher", cipher)
-	w.set(totem, "crypto_hash", hash)
+	if s.RRPMode != "" {
+		w.set(totem, "rrp_mode", s.RRPMode)
+	}
+	w.set(totem, "crypto_cipher", s.CryptoCipher)
+	w.set(totem, "crypto_hash", s.CryptoHash)
 	if s.Token > 0 {
 		w.set(totem, "token", strconv.Itoa(s.Token))
 	}
@@ -315,8 +366,9 @@ func (s CreateSpec) Present(facts []*Facts) (bool, Problems) {
 	if len(ps) > 0 {
 		return false, ps
 	}
-	have := first.File.Config()
+	have := first.File.ConfigIn(release(facts))
 	var none Problems
+	s = s.on(&none, facts)
 	want := s.place(&none, facts)
 	for i, n := range s.Nodes {
 		j := slices.IndexFunc(have.Nodes, func(h corosyncconf.Node) bool { return h.Name == n.Name })
@@ -343,7 +395,10 @@ func (s CreateSpec) Present(facts []*Facts) (bool, Problems) {
 	if have.Totem.Transport != s.Transport {
 		differs("", "", "the transport is %s, not %s", have.Totem.Transport, s.Transport)
 	}
-	if cipher, hash := have.Totem.Crypto(); s.Transport == "knet" && (cipher != s.CryptoCipher || hash != s.CryptoHash) {
+	if have.Totem.RRPMode != s.RRPMode {
+		differs("", "", "rrp_mode is %q, not %q", have.Totem.RRPMode, s.RRPMode)
+	}
+	if cipher, hash := have.Totem.Crypto(); cipher != s.CryptoCipher || hash != s.CryptoHash {
 		differs("", "", "the encryption is %s/%s, not %s/%s", cipher, hash, s.CryptoCipher, s.CryptoHash)
 	}
 	if s.Token != 0 && have.Totem.Token != s.Token {

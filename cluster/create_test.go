@@ -157,6 +157,70 @@ func TestCreateWritesTransportAndCryptoOut(t *testing.T) {
 	}
 }
 
+// corosync2 is three machines with corosync 2.4.6.
+func corosync2() []*cluster.Facts {
+	facts := three()
+	for _, f := range facts {
+		f.Corosync = cluster.Version{Major: 2, Minor: 4, Patch: 6}
+	}
+	return facts
+}
+
+func TestCreateWritesWhatCorosync2Takes(t *testing.T) {
+	one := func(s *cluster.CreateSpec) { s.Links = s.Links[:1] }
+	tests := []struct {
+		name  string
+		edit  func(*cluster.CreateSpec)
+		want  map[string]string
+		links int
+	}{
+		{"one ring", one, map[string]string{"transport": "udpu", "rrp_mode": "none", "crypto_cipher": "aes256", "crypto_hash": "sha256", "link_mode": ""}, 1},
+		{"two rings", func(*cluster.CreateSpec) {}, map[string]string{"transport": "udpu", "rrp_mode": "passive"}, 2},
+		{"multicast", func(s *cluster.CreateSpec) { s.Transport = "udp" }, map[string]string{"transport": "udp", "rrp_mode": "passive"}, 2},
+		{"active rings", func(s *cluster.CreateSpec) { s.RRPMode = "active" }, map[string]string{"rrp_mode": "active"}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := request("n1", "n2", "n3")
+			s.Transport = ""
+			tt.edit(&s)
+			conf := newConf(t, planOf(t, s, corosync2()))
+			for k, want := range tt.want {
+				if got, _ := conf.Root().Section("totem").Get(k); got != want {
+					t.Errorf("%s is %q, want %q", k, got, want)
+				}
+			}
+			if links := conf.Config().Links(); len(links) != tt.links {
+				t.Errorf("links %v, want %d", links, tt.links)
+			}
+		})
+	}
+}
+
+func TestCreateRefusesWhatCorosync2DoesNotHave(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*cluster.CreateSpec)
+		want string
+	}{
+		{"knet", func(s *cluster.CreateSpec) { s.Transport = "knet" }, "--transport knet: corosync 2 does not have it; leave out --transport, or use udpu or udp"},
+		{"link_mode", func(s *cluster.CreateSpec) { s.LinkMode = "active" }, "--link-mode and link priorities are for corosync 3; use --rrp-mode"},
+		{"a priority", func(s *cluster.CreateSpec) { s.Priorities = map[int]int{1: 5} }, "--link-mode and link priorities are for corosync 3; use --rrp-mode"},
+		{"a third ring", func(s *cluster.CreateSpec) { s.Nodes[0].Links[2] = "fd00::1" }, "link 2: corosync 2 has two links, its rings 0 and 1; use links 0 and 1"},
+		{"two rings without a mode", func(s *cluster.CreateSpec) { s.RRPMode = "none" }, "--rrp-mode none: two rings need passive or active; use --rrp-mode passive"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := request("n1", "n2", "n3")
+			s.Transport = ""
+			tt.edit(&s)
+			if _, err := cluster.PlanCreate(s, corosync2(), key); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("want %q, got %v", tt.want, err)
+			}
+		})
+	}
+}
+
 func TestCreateSetsTwoNodeForTwoNodesOnly(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		var names []string
@@ -173,6 +237,17 @@ func TestCreateSetsTwoNodeForTwoNodesOnly(t *testing.T) {
 	s.TwoNode = "no"
 	if newConf(t, planOf(t, s, three()[:2])).Config().Quorum.TwoNode {
 		t.Error("--two-node no sets two_node")
+	}
+}
+
+func TestCreateWritesAFileWithoutFindings(t *testing.T) {
+	facts := append(three(), machine(4))
+	names := []string{"n1", "n2", "n3", "n4"}
+	for n := range len(names) {
+		conf := newConf(t, planOf(t, request(names[:n+1]...), facts[:n+1]))
+		for _, f := range conf.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			t.Errorf("%d nodes: %s: %s", n+1, f.Code, f.Message)
+		}
 	}
 }
 
@@ -281,8 +356,12 @@ func TestCreateRefuses(t *testing.T) {
 			cluster.CodeLiveMember, "n1: it is running as a member of cluster other with 1 other node; take it out of that cluster first"},
 		{"a key of another cluster", spec, edit(3, func(f *cluster.Facts) { f.Key = cluster.FileState{Exists: true, Hash: "x"} }),
 			cluster.CodeKeyExists, "n3: there is a cluster key already: /etc/corosync/authkey; --force sets it aside"},
-		{"corosync 2", spec, edit(2, func(f *cluster.Facts) { f.Corosync = cluster.Version{Major: 2, Minor: 4, Patch: 6} }),
-			cluster.CodeVersion, "n2: corosync 2.4.6 is not handled yet; use corosync 3"},
+		{"corosync 2.3", spec, edit(2, func(f *cluster.Facts) { f.Corosync = cluster.Version{Major: 2, Minor: 3, Patch: 6} }),
+			cluster.CodeVersion, "n2: corosync 2.3.6 is not known; use corosync 3, or 2.4"},
+		{"two links with udpu", func() cluster.CreateSpec { s := request("n1", "n2", "n3"); s.Transport = "udpu"; return s }(), three(),
+			cluster.CodeVersion, "link 1: corosync 3 has one link, number 0, with transport udpu; use --transport knet for several links"},
+		{"rrp_mode with corosync 3", func() cluster.CreateSpec { s := request("n1", "n2", "n3"); s.RRPMode = "passive"; return s }(), three(),
+			cluster.CodeVersion, "--rrp-mode is for corosync 2; with corosync 3 several links are used as --link-mode says"},
 		{"major versions mixed", spec, edit(2, func(f *cluster.Facts) { f.Corosync = cluster.Version{Major: 2, Minor: 4, Patch: 6} }),
 			cluster.CodeVersionMix, "corosync versions cannot work together: 2.4.6 on n2 and 3.1.7 on n1 and n3; install the same major version everywhere"},
 		{"corosync missing", spec, edit(2, func(f *cluster.Facts) { f.Corosync = cluster.Version{} }),

@@ -13,6 +13,7 @@ type DeleteSpec struct {
 	Nodes   []string // names or node ids
 	Offline bool     // they are dead, and are not waited for
 	Force   bool     // also when the rest is, or will be, without quorum
+	NewKey  []byte   // what the rest changes its authkey to in the end; nil: it keeps it
 }
 
 // PlanDelete plans that nodes leave a running cluster. The error, if any, is
@@ -22,7 +23,8 @@ type DeleteSpec struct {
 // second reload takes them off the list, so that quorum never depends on a node
 // that is on its way out. Nodes that are dead are taken off at once, with the
 // first reload. With last_man_standing votes must be equal at all times: there
-// the nodes keep theirs until they are off the list.
+// the nodes keep theirs until they are off the list. When all that is done, the
+// rest changes its key; that may fail, and the nodes are out all the same.
 func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	var ps Problems
 	leaving := v.leaving(&ps, s)
@@ -42,7 +44,10 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 		p.Notes = slices.Clone(ps)
 		d := newDeleting(v, p, leaving, rollouts)
 		d.roll.force = s.Force
-		return d.roll, d.all(s.Force)
+		if err := d.all(s.Force); err != nil || s.NewKey == nil {
+			return d.roll, err
+		}
+		return d.roll, d.lockOutByKey(s.NewKey)
 	})
 }
 
@@ -108,6 +113,7 @@ func fenced(ps *Problems, n *ViewNode) {
 func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 	var all Problems
 	v.settled(&all, s.Force)
+	v.noDevice(&all)
 	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
 	for _, p := range all {
 		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type UnfinishedOpError struct {
 	Node  string // one that took part, to ask with -H
 	Cause error  // why it stopped
 	Undo  error  // why it could not be taken back; nil when it was not tried
+	Stood string // what was reached for good, see Step.Stands
 }
 
 func (e *UnfinishedOpError) Error() string {
@@ -64,8 +66,23 @@ func (e *UnfinishedOpError) Unwrap() []error {
 	return []error{e.Cause, e.Undo}
 }
 
-// UndoneError tells that an operation failed and that all of it was taken back.
-type UndoneError struct{ Cause error }
+// UndoneError tells that an operation failed and that all of it was taken back,
+// or all but what had been reached for good.
+type UndoneError struct {
+	Cause error
+	Stood string // what was reached for good, see Step.Stands; "": all was taken back
+}
+
+// Stood says what stands of a plan that failed with err: see Step.Stands.
+func Stood(err error) string {
+	if u, ok := errors.AsType[*UndoneError](err); ok {
+		return u.Stood
+	}
+	if u, ok := errors.AsType[*UnfinishedOpError](err); ok {
+		return u.Stood
+	}
+	return ""
+}
 
 func (e *UndoneError) Error() string { return e.Cause.Error() }
 func (e *UndoneError) Unwrap() error { return e.Cause }
@@ -161,7 +178,7 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		return err
 	}
 	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
-		return r.unfinished(errors.New("it was not taken back everywhere"), err)
+		return r.unfinished(errors.New("it was not taken back everywhere"), err, op.Stood())
 	}
 	return nil
 }
@@ -174,8 +191,8 @@ func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
 	return r
 }
 
-func (r *run) unfinished(cause, undo error) error {
-	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
+func (r *run) unfinished(cause, undo error, stood string) error {
+	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo, Stood: stood}
 	for _, name := range r.names() {
 		if r.nodes[name] != nil {
 			e.Node = name
@@ -350,7 +367,7 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return nodeErr(name, err)
 		}
-		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units, r.ended)
+		err = n.Begin(ctx, r.entry, r.entry.Plan.blobsFor(name), paths, units, r.ended)
 		if u, ok := errors.AsType[*UnfinishedError](err); ok {
 			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
 				Remedy: fmt.Sprintf("clusterctl -H %s op resume %s, or: clusterctl -H %s op undo %s", name, u.ID, name, u.ID)}
@@ -372,25 +389,30 @@ func (r *run) forget(ctx context.Context) {
 	})
 }
 
-// loadBlobs fetches the new contents from the first journal that has them,
-// where the plan was read from a journal and has none.
+// loadBlobs fetches the new contents from the journals, where the plan was read
+// from one and has none. No journal need have all of them.
 func (r *run) loadBlobs(ctx context.Context) error {
 	if len(r.entry.Plan.Blobs) > 0 {
 		return nil
 	}
+	all := map[string][]byte{}
 	var last error
 	for _, name := range r.names() {
 		if r.nodes[name] == nil {
 			continue
 		}
 		blobs, err := r.nodes[name].Blobs(ctx, r.entry.ID)
-		if err == nil {
-			r.entry.Plan.Blobs = blobs
-			return nil
+		if err != nil {
+			last = nodeErr(name, err)
+			continue
 		}
-		last = nodeErr(name, err)
+		maps.Copy(all, blobs)
 	}
-	return last
+	if len(all) == 0 {
+		return last
+	}
+	r.entry.Plan.Blobs = all
+	return nil
 }
 
 // finish does the steps from the one with index first, and takes all back when
@@ -408,10 +430,11 @@ func (r *run) finish(ctx context.Context, first int) error {
 			err = context.Cause(ctx)
 		}
 		undoErr := r.undo(ctx, i, nil)
+		_, stood := r.entry.Plan.from(i)
 		if undoErr != nil {
-			return r.unfinished(err, undoErr)
+			return r.unfinished(err, undoErr, stood)
 		}
-		return &UndoneError{err}
+		return &UndoneError{err, stood}
 	}
 	return r.end(ctx, Done, nil)
 }
@@ -425,7 +448,10 @@ func (r *run) do(ctx context.Context, step Step) error {
 	var refused error
 	act := func(name string) error {
 		if step.Do.One { // each time that one is asked
-			if refused = r.guard(ctx, step.Do, false); refused != nil {
+			if refused = r.guard(ctx, step.Do, false); refused == nil {
+				refused = r.guardLinks(ctx, step.Do)
+			}
+			if refused != nil {
 				return nil
 			}
 		}
@@ -434,6 +460,14 @@ func (r *run) do(ctx context.Context, step Step) error {
 			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
 		}
 		return stepErr(name, step.What, err)
+	}
+	if !step.Do.One {
+		if err := r.guard(ctx, step.Do, false); err != nil {
+			return err
+		}
+	}
+	if err := r.guardStop(ctx, step.Do); err != nil {
+		return err
 	}
 	err := r.onNodes(step.Do, act)
 	if err = cmp.Or(refused, err); err != nil || step.Do.Want == nil {
@@ -449,7 +483,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
 // Every member is asked, since corosync takes a second or more to find out that
-// one has died.
+// one has died. A corosync that a reload makes wait for all needs all votes.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -470,20 +504,27 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if rt.Err != nil {
 			return nil // it says nothing; doing it tells
 		}
-		votes, expected := 0, conf.ExpectedVotes()
+		votes, after, expected := 0, 0, conf.ExpectedVotes()
 		if len(rt.Quorum.Members) > 1 {
 			expected = max(expected, rt.Quorum.Expected)
 		}
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
 			for _, c := range conf.Nodes {
-				if c.ID == m.NodeID && (undo || c.Votes < now) {
+				if c.ID != m.NodeID {
+					continue
+				}
+				after += c.Votes
+				if undo || c.Votes < now {
 					now = c.Votes
 				}
 			}
 			votes += now
 		}
 		needed := quorum.Needed(expected, votes, len(rt.Quorum.Members), conf.Quorum.TwoNode && !conf.Quorum.AutoTieBreaker)
+		if a.Waits && after < conf.ExpectedVotes() {
+			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
+		}
 		if votes >= needed {
 			return nil
 		}
@@ -512,6 +553,70 @@ func notRunning(node string) error {
 	return &NodeError{Node: node, Code: CodeNoRunning, Err: errors.New("corosync does not run there any more"), Remedy: "clusterctl start " + node}
 }
 
+// guardStop refuses to stop nodes whose votes quorum needs as things are now,
+// since members may have died after it was planned.
+func (r *run) guardStop(ctx context.Context, a Act) error {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate {
+		return nil
+	}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil || rt.Err != nil {
+			continue
+		}
+		left := rt.Quorum.Total
+		for _, q := range rt.Quorum.Members {
+			if slices.Contains(a.Leave, q.NodeID) {
+				left -= q.Votes
+			}
+		}
+		if left >= rt.Quorum.Quorum {
+			return nil
+		}
+		var ps Problems
+		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
+		return ps
+	}
+	return nil // nobody to ask: what comes after tells
+}
+
+// guardLinks refuses to take a link away when none of those that are to carry
+// the cluster connects all members as things are now.
+func (r *run) guardLinks(ctx context.Context, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	seen := map[Member]*Runtime{}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		seen[m] = rt
+	}
+	missing := ""
+	for _, link := range a.Carry {
+		missing = ""
+		for _, m := range a.Want.Members {
+			if rt := seen[m]; rt.Err == nil {
+				missing = Want{Members: a.Want.Members, Links: []int{link}}.missingLinks(m, rt)
+			} else {
+				missing = "corosync does not answer"
+			}
+			if missing != "" {
+				missing = m.Name + ": " + missing
+				break
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+	}
+	var ps Problems
+	ps.add(CodeLinkDown, "", "mend the other links first", "no other link connects all members now: %s", missing)
+	return ps
+}
+
 // onNodes calls f for the nodes of an act: for all at once, or, when one is
 // enough, for one after the other until the connection to one of them holds.
 func (r *run) onNodes(a Act, f func(name string) error) error {
@@ -528,9 +633,10 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 	return err
 }
 
-// undo takes back the steps up to the one with index last, in reverse, under a
-// deadline of its own, and ends the journal. A node that was lost is waited
-// for a while; then the others are brought back without it.
+// undo takes back the steps up to the one with index last, in reverse and as far
+// as nothing stands, under a deadline of its own, and ends the journal. A node
+// that was lost is waited for a while; then the others are brought back without
+// it.
 //
 // With owed, the others were brought back before: only these nodes get their
 // files and services back. Their corosync is not started then, since the
@@ -552,7 +658,8 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 		}
 	}
 	var errs error
-	for i := last; i >= 0; i-- {
+	first, _ := r.entry.Plan.from(last)
+	for i := last; i >= first; i-- {
 		step := r.entry.Plan.Steps[i]
 		ended := r.report("undo: " + step.What)
 		var failed error
@@ -714,7 +821,7 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	owes := func(n string) bool { return slices.Contains(u.owed, n) }
 	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
 	if !a.One {
-		a.Ops = withoutStart(a.Ops)
+		a.Ops = slices.DeleteFunc(withoutStart(a.Ops), func(o Op) bool { return o.Kind == OpReread })
 		return a
 	}
 	a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind != OpReload })

@@ -41,6 +41,7 @@ type Facts struct {
 	Holder   *Holder                 // who holds the node's lock now
 	IDs      UsedIDs                 // node ids and versions that the node remembers
 	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
+	Owed     KeyOwed                 // who left with the key, as the node remembers it
 }
 
 // UsedIDs is the highest node id that a cluster has used, and the highest
@@ -62,6 +63,23 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 // Compare orders versions, older first.
 func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch))
+}
+
+// known tells whether it is a version that this package knows how to handle.
+func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
+
+// release is the line of corosync releases that nodes have. They all have one,
+// or they cannot work together; without any it is the newest.
+func release(facts []*Facts) corosyncconf.Release {
+	for _, f := range facts {
+		switch v := f.Corosync; {
+		case v.Major == 2:
+			return corosyncconf.V24
+		case v.Major == 3 && v.Minor == 0:
+			return corosyncconf.V30
+		}
+	}
+	return corosyncconf.V31
 }
 
 // FileState is whether a file is there, and its content's hash.
@@ -192,6 +210,9 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 		n, _ := strconv.ParseUint(lines[1], 10, 32)
 		version, _ := strconv.ParseUint(lines[2], 10, 64)
 		f.IDs = UsedIDs{lines[0], uint32(n), version}
+	}
+	if hash, names, ok := strings.Cut(text("keyowed"), "\n"); ok {
+		f.Owed = KeyOwed{hash, strings.Fields(names)}
 	}
 	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
 	f.Holder = parseHolder(sec["holder"].out)
@@ -331,7 +352,8 @@ func parseHolder(out []byte) *Holder {
 	return &h
 }
 
-// parseRuntime makes a Runtime of the sections quorum, links and cmap.
+// parseRuntime makes a Runtime of the sections quorum, links, cmap and stats;
+// the last is there with corosync 3.0 only.
 func parseRuntime(sec map[string]section) *Runtime {
 	r := &Runtime{}
 	var err error
@@ -345,6 +367,12 @@ func parseRuntime(sec map[string]section) *Runtime {
 	}
 	if r.Cmap, err = quorum.ParseCmap(sec["cmap"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cmapctl: %w", err)
+		return r
 	}
+	stats, err := quorum.ParseCmap(sec["stats"].out)
+	if err != nil {
+		r.Err = fmt.Errorf("corosync-cmapctl -m stats: %w", err)
+	}
+	r.Links = r.Links.ByStats(stats)
 	return r
 }

@@ -30,10 +30,8 @@ func fit(ps *Problems, f *Facts, name string) {
 	switch v := f.Corosync; {
 	case v.Major == 0:
 		ps.add(CodeNotInstalled, name, "install it: "+installHint(f.OS, "corosync"), "corosync is not installed")
-	case v.Major < 3:
-		ps.add(CodeVersion, name, "use corosync 3", "corosync %s is not handled yet", v)
-	case v.Major > 3:
-		ps.add(CodeVersion, name, "use corosync 3", "corosync %s is not known", v)
+	case !v.known():
+		ps.add(CodeVersion, name, "use corosync 3, or 2.4", "corosync %s is not known", v)
 	}
 	if f.PVE {
 		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")

@@ -25,6 +25,12 @@ var factsScript string
 //go:embed script/runtime.sh
 var runtimeScript string
 
+//go:embed script/links.sh
+var linksScript string
+
+//go:embed script/history.sh
+var historyScript string
+
 //go:embed script/change.sh
 var changeScript string
 
@@ -239,6 +245,34 @@ func (n *hostNode) Blobs(ctx context.Context, op string) (map[string][]byte, err
 		blobs[name] = s.out
 	}
 	return blobs, nil
+}
+
+func (n *hostNode) LinkStats(ctx context.Context) ([]LinkStat, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + linksScript})
+	if err != nil {
+		return nil, fmt.Errorf("read link state: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read link state: %w", err)
+	}
+	return parseLinkStats(sec)
+}
+
+func (n *hostNode) Past(ctx context.Context) ([]Past, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + historyScript})
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	var all []Past
+	for _, e := range parseOps(sec) {
+		all = append(all, Past{e, sec["conf:"+e.ID].out})
+	}
+	return all, nil
 }
 
 func (n *hostNode) Key(ctx context.Context) ([]byte, error) {

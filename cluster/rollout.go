@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // rollout plans how a running cluster comes by new configurations, one after
@@ -22,7 +23,8 @@ type rollout struct {
 	nodes   []string // that carry the file: all that were reached
 	members []Member // of these, those where corosync runs
 	before  []Member // the members before the operation: what undoing comes back to
-	links   []int    // that are connected throughout
+	links   []int    // that are connected after the next one
+	linked  []int    // ... and after the one planned last
 	quorate bool     // whether the cluster is, and so has to stay
 	force   bool     // ... unless the admin wants it so
 	conf    *corosyncconf.File
@@ -48,6 +50,7 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 	}
 	r.before = r.members
 	r.links = v.connected(r.members)
+	r.linked = r.links
 	return r
 }
 
@@ -103,15 +106,11 @@ func (v *View) quorate() bool {
 	return len(parts) > 0 && parts[0].quorate()
 }
 
-// connected lists the links on which all members are connected to each other:
-// what a change must not worsen.
+// connected lists the links on which all members are connected to each other,
+// as far as corosync tells: what a change must not worsen.
 func (v *View) connected(members []Member) []int {
-	conf := v.Conf.Config()
-	if conf.Totem.Transport != "knet" {
-		return nil
-	}
 	var links []int
-	for _, link := range conf.Links() {
+	for _, link := range told(v.config()) {
 		if !slices.ContainsFunc(members, func(m Member) bool {
 			n := v.Nodes[v.find(m.Name)]
 			return Want{Members: members, Links: []int{link}}.missingLinks(m, n.Facts.Runtime) != ""
@@ -124,8 +123,18 @@ func (v *View) connected(members []Member) []int {
 
 // next edits the configuration and plans that the result takes effect.
 func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return r.replace(what, conf)
+}
+
+// replace plans that another configuration, which becomes the rollout's, takes
+// effect under the next version.
+func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	old := r.conf
-	conf, err := r.edited(edit)
+	conf, err := r.numbered(conf)
 	if err != nil {
 		return err
 	}
@@ -141,10 +150,8 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		}
 	}
 	now := reckon(conf.Config(), r.members).Tally()
-	if r.quorate && !now.Quorate && !r.force {
-		var ps Problems
-		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
-		return ps
+	if err := r.bears(what, now); err != nil {
+		return err
 	}
 	if low := r.plan.Quorum.Lowest; r.count == 0 || now.Votes-now.Quorum < low.Votes-low.Quorum {
 		r.plan.Quorum.Lowest = point(now)
@@ -162,13 +169,13 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		// While this is taken back, nodes that came may be on their way out.
 		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
 		seen := r.want(undo)
-		seen.Members = stayed
+		seen.Members, seen.Links = stayed, r.linked
 		// From here on a node that restarts runs the new version, before any reload:
 		// the way back is by a higher one.
 		swap.Undo = []Act{
 			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
 			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
-			{Nodes: membersOf(stayed), One: true, Ops: append(regain(conf.Config(), undo.Config()), Op{Kind: OpReload}), Conf: back, Want: seen},
+			r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
 		}
 	}
 	p.Steps = append(p.Steps,
@@ -183,13 +190,46 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 		},
 		swap)
 	if len(r.members) > 0 {
+		do := r.reload(r.members, is, r.want(conf))
+		do.Carry = r.carry()
 		p.Steps = append(p.Steps, Step{
-			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: Act{Nodes: membersOf(r.members), One: true, Ops: []Op{{Kind: OpReload}}, Conf: is, Want: r.want(conf)},
+			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
 	}
-	r.conf = conf
+	r.conf, r.linked = conf, r.links
 	return nil
+}
+
+// carry are the links that carry the cluster while the next rollout takes
+// another away; nil if none goes.
+func (r *rollout) carry() []int {
+	gone := func(n int) bool { return !slices.Contains(r.links, n) }
+	if len(r.members) < 2 || !slices.ContainsFunc(r.linked, gone) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.linked), gone)
+}
+
+// bears refuses a reload after which, with the votes of now, the cluster would
+// not be quorate any more.
+func (r *rollout) bears(what string, now quorum.Tally) error {
+	var ps Problems
+	version, waits := r.view.waiting()
+	switch {
+	case !r.quorate || r.force:
+	case !now.Quorate:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first", "to %s would cost quorum: %s of %d, %d needed", what, count(now.Votes, "vote"), now.Expected, now.Quorum)
+	case waits && now.Votes < now.Expected:
+		ps.add(CodeQuorum, "", "bring nodes that are away back first, or take them out, or update corosync",
+			"to %s would cost quorum: with wait_for_all a reload of corosync %s needs all votes, and there are %d of %d", what, version, now.Votes, now.Expected)
+	}
+	return ps.err()
+}
+
+// reload is the act of having members take over the configuration conf.
+func (r *rollout) reload(members []Member, conf string, want *Want, first ...Op) Act {
+	_, waits := r.view.waiting()
+	return Act{Nodes: membersOf(members), One: true, Ops: append(first, Op{Kind: OpReload}), Conf: conf, Waits: waits, Want: want}
 }
 
 // expect changes an explicit quorum.expected_votes by so many votes; without
@@ -223,12 +263,8 @@ func regain(from, to corosyncconf.Config) []Op {
 	return ops
 }
 
-// edited is the configuration after an edit, with its version one up.
-func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
-	conf := r.conf.Clone()
-	if err := edit(conf); err != nil {
-		return nil, fmt.Errorf("edit corosync.conf: %w", err)
-	}
+// numbered gives a configuration the next version.
+func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	r.version++
 	if err := conf.SetConfigVersion(r.version); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)
@@ -259,7 +295,7 @@ func (r *rollout) want(conf *corosyncconf.File) *Want {
 // settled checks that a cluster can be given a new configuration: every member
 // is there to take it, and all have the same one now.
 func (v *View) settled(ps *Problems, force bool) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	parts := partitions(v)
 	switch {
 	case len(parts) == 0:
@@ -269,9 +305,14 @@ func (v *View) settled(ps *Problems, force bool) {
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
 	}
-	if conf.Quorum.Device != nil {
-		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
-			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	if len(conf.Nodes) == 0 {
+		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node", "corosync.conf has no nodelist")
+		return
+	}
+	for _, n := range v.Conf.Config().Nodes {
+		if n.ID == 0 {
+			ps.add(CodeConfigInvalid, n.Label(), "write the nodeid that clusterctl status shows into the file of every node, and reload", "it has no nodeid in corosync.conf")
+		}
 	}
 	member := func(id ID) bool {
 		return slices.ContainsFunc(parts, func(p *partition) bool { return slices.Contains(p.ids, id) })
@@ -292,15 +333,15 @@ func (v *View) settled(ps *Problems, force bool) {
 				"it is away, and without a config_version in corosync.conf it could come back with its old file unnoticed")
 			continue
 		case n.Facts == nil:
-			ps.warn(CodeOwed, n.Name, "copy "+ConfPath+" of a member there before corosync is started on it",
+			ps.warn(CodeOwed, n.Name, "clusterctl conf sync once it is back, before corosync is started on it",
 				"it is away and does not get the new configuration")
 			continue
 		}
 		if !n.check(ps) || n.Facts.UID != 0 {
 			continue
 		}
-		if n.Facts.Corosync.Major < 3 {
-			ps.add(CodeVersion, n.Name, "use corosync 3", "corosync %s is not handled yet", n.Facts.Corosync)
+		if !n.Facts.Corosync.known() {
+			ps.add(CodeVersion, n.Name, "use corosync 3, or 2.4", "corosync %s is not known", n.Facts.Corosync)
 		}
 		if !n.active() && n.Facts.Units["corosync"].Running() || !n.active() && member(n.Conf.ID) {
 			ps.add(CodeCorosync, n.Name, "wait until it has started, or stop it", "corosync is neither up nor down there")
@@ -311,11 +352,11 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 		switch c := n.Facts.Conf; {
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.Hash != want:
-			ps.add(CodeConfigDrift, n.Name, "make the files equal first; that of the quorate members is right", "its corosync.conf is not that of the cluster")
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync puts what the cluster runs in its place", "its corosync.conf is not that of the cluster")
 		case n.active() && running != c.File.ConfigVersion():
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it", "its file is version %d, but version %d runs", c.File.ConfigVersion(), running)
 		}
 	}
 	for _, p := range parts {
@@ -326,7 +367,14 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 	}
 	v.oneKey(ps, conf)
-	v.reloadable(ps, conf)
+}
+
+// noDevice refuses a cluster whose votes a change of its nodes would upset.
+func (v *View) noDevice(ps *Problems) {
+	if v.Conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
+			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	}
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's
@@ -349,29 +397,23 @@ func (v *View) oneKey(ps *Problems, conf corosyncconf.Config) {
 		texts = append(texts, andList(names))
 	}
 	slices.Sort(texts)
-	ps.add(CodeKeyDrift, "", "make "+KeyPath+" equal on all nodes first", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
+	ps.add(CodeKeyDrift, "", "stop those whose key is wrong, then: clusterctl conf sync", "not all nodes have the same authkey: %s", strings.Join(texts, " | "))
 }
 
-// reloadable refuses what up to 2.4.5 and 3.0.3 any reload does: it sets
-// wait_for_all's state again, so that quorum is lost while a vote is absent
-// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0).
-func (v *View) reloadable(ps *Problems, conf corosyncconf.Config) {
-	if !conf.Quorum.WaitForAll {
-		return
-	}
-	before, _ := v.voting(conf)
+// waiting is the version of corosync of a member that a reload makes wait for
+// all; false: there is none. Up to 2.4.5 and 3.0.3 every reload sets the state of
+// wait_for_all again, so that quorum is lost unless all expected votes are there
+// (votequorum_readconfig; only at start since 2.4.6, 3.0.4 and 3.1.0). What
+// counts is whether wait_for_all was in force when corosync was started.
+func (v *View) waiting() (Version, bool) {
+	listed := v.Conf.Config().Quorum.WaitForAll // and so in force on nodes that come
 	for _, n := range v.Nodes {
-		if n.active() && n.Facts.Corosync.reloadWaits() && before.Votes < before.Expected {
-			ps.add(CodeQuorum, n.Name, "bring the absent nodes back first, or update corosync",
-				"a reload of corosync %s with wait_for_all loses quorum while a node is absent", n.Facts.Corosync)
+		if !n.active() || !listed && !slices.Contains(n.Facts.Runtime.Quorum.Flags, "WaitForAll") {
+			continue
+		}
+		if c := n.Facts.Corosync; c.Compare(Version{2, 4, 6}) < 0 || c.Major == 3 && c.Compare(Version{3, 0, 4}) < 0 {
+			return c, true
 		}
 	}
-}
-
-// reloadWaits tells whether a reload of this version sets wait_for_all's state.
-func (v Version) reloadWaits() bool {
-	if v.Major == 2 {
-		return v.Compare(Version{2, 4, 6}) < 0
-	}
-	return v.Compare(Version{3, 0, 4}) < 0
+	return Version{}, false
 }

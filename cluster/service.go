@@ -112,7 +112,7 @@ func (n *ViewNode) check(ps *Problems) bool {
 // them run already.
 func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	want := Hash(v.Conf.Bytes())
 	var names, paced []string
 	var members []Member
@@ -120,7 +120,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	v.oneKey(&ps, conf)
 	for _, n := range v.Nodes {
 		if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want && n.Facts.seen().Version != v.Conf.ConfigVersion() {
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every member read its file, once all are the same",
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs; a node that is started now would be ahead", v.Conf.ConfigVersion(), n.Facts.seen().Version)
 		}
 	}
@@ -130,11 +130,11 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		switch c := n.Facts.Conf; {
 		case !c.Exists || c.isDefault():
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "it has no corosync.conf of this cluster")
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "it has no corosync.conf of this cluster")
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.Hash != want:
-			ps.add(CodeConfigDrift, n.Name, "put the file of a member in its place; started as it is, the node could exit or stop others from starting",
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync; started as it is, the node could exit or stop others from starting",
 				"its corosync.conf (version %d) is not that of the cluster (version %d)", c.File.ConfigVersion(), v.Conf.ConfigVersion())
 		}
 		if u := n.Facts.Units["pacemaker"]; !u.Running() && (u.Enabled || pacemaker && u.Loaded) {
@@ -168,18 +168,12 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 			p.Notes.warn(CodeQuorum, "", "start the others as well", "the cluster will not be quorate: %d of %d votes, %d needed; away: %s",
 				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
 		}
-		p.Steps = append(p.Steps, Step{
-			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Links: knetLinks(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
-		})
+		start := unitStep("start", OpStart, "corosync", names)
+		start.Do.Want = &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
+		p.Steps = append(p.Steps, start)
 	}
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "start pacemaker on " + andList(paced), Class: ClassStart,
-			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStart, Unit: "pacemaker"}}},
-			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
-		})
+		p.Steps = append(p.Steps, unitStep("pacemaker", OpStart, "pacemaker", paced))
 	}
 	return p, nil
 }
@@ -195,12 +189,7 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
 		}
-		for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
-			if n.Facts.Units[unit].Running() {
-				ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
-					"%s runs there and could fence the node when corosync stops", unit)
-			}
-		}
+		n.fenced(&ps)
 		if n.Facts.Units["corosync"].Running() {
 			names = append(names, n.Name)
 			ids = append(ids, n.Conf.ID)
@@ -225,23 +214,14 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 		return p, nil
 	}
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "stop pacemaker on " + andList(paced), Class: ClassStop,
-			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}}},
-			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
-		})
+		p.Steps = append(p.Steps, unitStep("pacemaker", OpStop, "pacemaker", paced))
 	}
-	var rest []Member
-	for _, n := range v.Nodes {
-		if n.active() && n.Conf != nil && !slices.Contains(names, n.Name) {
-			rest = append(rest, Member{n.Name, n.Conf.ID})
-		}
+	stop := unitStep("stop", OpStop, "corosync", names)
+	stop.Do.Want = &Want{Members: v.members(names), Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}
+	if !s.All {
+		stop.Do.Leave = ids
 	}
-	p.Steps = append(p.Steps, Step{
-		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}, Want: &Want{Members: rest, Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
-	})
+	p.Steps = append(p.Steps, stop)
 	return p, nil
 }
 

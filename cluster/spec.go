@@ -35,8 +35,9 @@ type CreateSpec struct {
 	Nodes        []NodeSpec
 	Links        []LinkSpec
 	Priorities   map[int]int // knet_link_priority by link number
-	Transport    string      // knet, udpu, udp
-	LinkMode     string      // passive, active, rr
+	Transport    string      // knet, udpu, udp; empty: knet, with corosync 2 udpu
+	LinkMode     string      // passive, active, rr; of knet
+	RRPMode      string      // passive, active, none; of corosync 2; empty: passive with two links
 	CryptoCipher string
 	CryptoHash   string
 	Token        int    // ms; 0: corosync's default
@@ -216,7 +217,12 @@ func (s CreateSpec) Check() Problems {
 			ps.add(CodeBadOption, "", "use "+orList(allowed), "--%s %s: no such value", option, value)
 		}
 	}
-	oneOf("transport", s.Transport, "knet", "udpu", "udp")
+	if s.Transport != "" {
+		oneOf("transport", s.Transport, "knet", "udpu", "udp")
+	}
+	if s.RRPMode != "" {
+		oneOf("rrp-mode", s.RRPMode, "passive", "active", "none")
+	}
 	oneOf("link-mode", s.LinkMode, "passive", "active", "rr")
 	oneOf("two-node", s.TwoNode, "auto", "yes", "no")
 	oneOf("crypto-cipher", s.CryptoCipher, "none", "aes256", "aes192", "aes128")
@@ -230,22 +236,6 @@ func (s CreateSpec) Check() Problems {
 	}
 	if s.TwoNode == "yes" && len(s.Nodes) != 2 {
 		ps.add(CodeBadOption, "", "leave it to --two-node auto", "--two-node yes: the cluster has %s, not 2", count(len(s.Nodes), "node"))
-	}
-	if s.Transport == "udpu" || s.Transport == "udp" {
-		var links []int
-		for _, l := range s.Links {
-			links = append(links, l.Number)
-		}
-		for _, n := range s.Nodes {
-			links = append(links, slices.Collect(maps.Keys(n.Links))...)
-		}
-		for _, l := range links {
-			if l != 0 {
-				ps.add(CodeBadLink, "", "use --transport knet for several links",
-					"link %d: corosync 3 has one link, number 0, with transport %s", l, s.Transport)
-				break
-			}
-		}
 	}
 	for link, prio := range s.Priorities {
 		if prio < 0 || prio > 255 {

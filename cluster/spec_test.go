@@ -98,7 +98,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"a cipher without a hash", func(s *cluster.CreateSpec) { s.CryptoHash = "none" }, "--crypto-hash none: encryption needs a hash; choose a hash, for example sha256, or --crypto-cipher none"},
 		{"a token below corosync's limit", func(s *cluster.CreateSpec) { s.Token = 20 }, "--token 20: too short; corosync takes 30 ms and more; 3000 is its default"},
 		{"two_node for three nodes", func(s *cluster.CreateSpec) { s.TwoNode = "yes" }, "--two-node yes: the cluster has 3 nodes, not 2; leave it to --two-node auto"},
-		{"two links with udpu", func(s *cluster.CreateSpec) { s.Transport = "udpu" }, "link 1: corosync 3 has one link, number 0, with transport udpu; use --transport knet for several links"},
+		{"an unknown rrp_mode", func(s *cluster.CreateSpec) { s.RRPMode = "rr" }, "--rrp-mode rr: no such value; use passive, active or none"},
 		{"a priority out of range", func(s *cluster.CreateSpec) { s.Priorities = map[int]int{0: 256} }, "link 0: priority 256 is not within 0..255; use 1 to 255; a higher number is preferred"},
 		{"no vote at all", func(s *cluster.CreateSpec) {
 			s.Nodes, _ = cluster.ParseNodes([]string{"n1,votes=0", "n2,votes=0"})

@@ -80,7 +80,7 @@ type partition struct {
 
 // NewStatus makes the Status of what was found.
 func NewStatus(v *View) *Status {
-	conf := v.Conf.Config()
+	conf := v.config()
 	s := &Status{Schema: 1, Partitions: [][]string{}, Problems: Problems{}}
 	s.Cluster = StatusCluster{
 		Name: conf.Totem.ClusterName, Layout: "corosync", Transport: conf.Totem.Transport,
@@ -268,14 +268,23 @@ func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main
 	return s
 }
 
-// linkTo is the state of a link to a peer as corosync on a node tells it.
+// linkTo is the state of a link to a peer as corosync on a node tells it. With
+// corosync 2, and with udp and udpu up to 3.1.0, it tells only whether the node
+// has a fault on the link: then the link reaches the members.
 func linkTo(rt *Runtime, link int, peer ID) string {
 	if rt == nil || rt.Err != nil {
-		return "unknown"
+		return string(quorum.Unknown)
 	}
 	for _, l := range rt.Links.Links {
 		if l.Number != link {
 			continue
+		}
+		if len(l.Peers) == 0 {
+			member := slices.ContainsFunc(rt.Quorum.Members, func(m quorum.Member) bool { return m.NodeID == peer })
+			if member && !l.Faulty {
+				return string(quorum.Connected)
+			}
+			return string(quorum.Disconnected)
 		}
 		for _, p := range l.Peers {
 			if p.NodeID == peer {
@@ -283,7 +292,7 @@ func linkTo(rt *Runtime, link int, peer ID) string {
 			}
 		}
 	}
-	return "unknown"
+	return string(quorum.Unknown)
 }
 
 // diagnose finds what is wrong. A thing that another one explains is not told
@@ -295,7 +304,11 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
 	case !parts[0].quorate():
 		q := s.Quorum
-		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %d are needed", q.TotalVotes, q.ExpectedVotes, q.Quorum)
+		needed := fmt.Sprintf("%d are needed", q.Quorum)
+		if q.TotalVotes >= q.Quorum && slices.Contains(q.Flags, "WaitForAll") {
+			needed = "all are waited for (wait_for_all)"
+		}
+		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %s", q.TotalVotes, q.ExpectedVotes, needed)
 	}
 	if len(parts) > 1 {
 		var texts []string
@@ -303,6 +316,11 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 			texts = append(texts, strings.Join(p, "+"))
 		}
 		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
+	}
+	if len(conf.Nodes) == 0 {
+		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
+			"corosync.conf has no nodelist: only the nodes that were named are seen")
+		return ps
 	}
 	for i := range v.Nodes {
 		diagnoseNode(&ps, &v.Nodes[i], s.Nodes[i])
@@ -408,16 +426,16 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		sn := s.Nodes[i]
 		switch c := n.Facts.Conf; {
 		case !c.Exists:
-			ps.add(CodeConfigInvalid, n.Name, "", "there is no %s", ConfPath)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "there is no %s", ConfPath)
 		case c.Err != nil:
-			ps.add(CodeConfigInvalid, n.Name, "put the file of another node in its place", "%v", c.Err)
+			ps.add(CodeConfigInvalid, n.Name, "clusterctl conf sync", "%v", c.Err)
 		case c.isDefault() || c.clusterName() != conf.Totem.ClusterName && conf.Totem.ClusterName != "":
 			ps.add(CodeEditedConfig, n.Name, "", "its %s is not that of this cluster", ConfPath)
 		case c.Hash != want && n.Facts.Holder == nil:
-			ps.add(CodeConfigDrift, n.Name, "compare the files; the one of the quorate members is right",
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync puts what the cluster runs in its place",
 				"its corosync.conf (version %d) is not that of the cluster (version %d)", sn.ConfigVersionFile, v.Conf.ConfigVersion())
 		case n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil && sn.ConfigVersionRunning != sn.ConfigVersionFile:
-			ps.add(CodeConfigPending, n.Name, "corosync-cfgtool -R makes every node read its file, once all are the same",
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs", sn.ConfigVersionFile, sn.ConfigVersionRunning)
 		}
 		if n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil {
@@ -433,16 +451,19 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		for _, ver := range slices.Sorted(maps.Keys(versions)) {
 			texts = append(texts, fmt.Sprintf("%d on %s", ver, andList(versions[ver])))
 		}
-		ps.add(CodeVersionDrift, "", "", "different config_versions run: %s", strings.Join(texts, ", "))
+		ps.add(CodeVersionDrift, "", "clusterctl conf sync", "different config_versions run: %s", strings.Join(texts, ", "))
 	}
 	if len(keys) > 1 {
 		for _, hash := range slices.Sorted(maps.Keys(keys)) {
 			if nodes := keys[hash]; 2*len(nodes) <= len(v.reached()) {
 				for _, name := range nodes {
-					ps.add(CodeKeyDrift, name, "copy "+KeyPath+" from another node, mode 0400", "its authkey is not that of the other nodes")
+					ps.add(CodeKeyDrift, name, "clusterctl conf sync", "its authkey is not that of the other nodes")
 				}
 			}
 		}
+	}
+	if gone := owedTo(v); len(gone) > 0 {
+		ps.warn(CodeKeyOwed, "", "clusterctl key rotate, once every node is there", "the key is still the one that %s %s, which left", andList(gone), theirs(len(gone), "has", "have"))
 	}
 	if len(corosyncs) > 1 {
 		var texts []string
@@ -461,8 +482,13 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 // What is down on a link is told by node, the one with most of it first, so
 // that a node that is cut off is one problem and not one for each other node.
 func diagnoseLinks(ps *Problems, v *View, s *Status) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	for _, link := range conf.Links() {
+		if faulty := v.faulty(link); len(faulty) > 0 {
+			ps.add(CodeLinkDown, "", "check its network and firewall; corosync takes the ring back when it works again, or by: corosync-cfgtool -r",
+				"ring %d is out of use, as it was found faulty on %s", link, andList(faulty))
+			continue
+		}
 		down := map[string]map[string]bool{} // by node, whom it does not reach or who does not reach it
 		sees := func(from, to string) string {
 			for _, n := range s.Nodes {
@@ -509,6 +535,18 @@ func diagnoseLinks(ps *Problems, v *View, s *Status) {
 			delete(down, worst)
 		}
 	}
+}
+
+// faulty lists the nodes that corosync 2 marked a ring faulty on. It is marked
+// on all when a single node is cut off from it.
+func (v *View) faulty(ring int) []string {
+	var names []string
+	for _, n := range v.Nodes {
+		if n.active() && slices.ContainsFunc(n.Facts.Runtime.Links.Links, func(l quorum.Link) bool { return l.Number == ring && l.Faulty }) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 // together tells whether some partition has both nodes.

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -33,6 +35,33 @@ func (v *View) reached() []*Facts {
 		}
 	}
 	return fs
+}
+
+// config is what the configuration means to the corosync that the nodes have,
+// with the node ids that corosync has made where the file has none.
+func (v *View) config() corosyncconf.Config {
+	conf := v.Conf.ConfigIn(release(v.reached()))
+	for i := range conf.Nodes {
+		for _, n := range v.Nodes {
+			if n.Conf != nil && n.Conf.Index == conf.Nodes[i].Index {
+				conf.Nodes[i].ID = n.Conf.ID
+			}
+		}
+	}
+	return conf
+}
+
+// madeID is the node id of a node that has none in the file, as it may with udp
+// and udpu: corosync makes one of its IPv4 address on link 0.
+func (n *ViewNode) madeID() ID {
+	if n.active() {
+		return n.Facts.Runtime.Quorum.NodeID
+	}
+	if a, err := netip.ParseAddr(n.Conf.Addrs[0]); err == nil && a.Is4() {
+		b := a.As4()
+		return binary.BigEndian.Uint32(b[:])
+	}
+	return 0
 }
 
 // Operations returns the operations that are open on the cluster's nodes.

@@ -1,12 +1,13 @@
 package corosyncconf
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
 )
 
-// Config is what a file means to corosync 3, defaults included. Sections that
+// Config is what a file means to corosync, defaults included. Sections that
 // repeat are merged and the last line for a key wins. A value that corosync
 // refuses counts as not set.
 type Config struct {
@@ -22,20 +23,19 @@ type Totem struct {
 	Version       int
 	ConfigVersion uint64
 	ClusterName   string
-	Transport     string // knet (default), udpu or udp
+	Transport     string // knet, udpu or udp; by default knet, in 2.4 udp
 	IPVersion     string
 	LinkMode      string // passive (default), active or rr; knet only
 	RRPMode       string // corosync 2 only
 	Secauth       string // as in the file; see Crypto
-	CryptoCipher  string // as in the file; see Crypto
-	CryptoHash    string // as in the file; see Crypto
+	CryptoCipher  string // as in the file, or what 2.4 takes without; see Crypto
+	CryptoHash    string // as in the file, or what 2.4 takes without; see Crypto
 	KeyFile       string // /etc/corosync/authkey by default
 	Token         int    // ms
 }
 
 // Crypto returns the cipher and hash that take effect, "none" included: those
-// named, else what secauth stands for, else none (totemconfig.c:totem_get_crypto
-// of corosync 3.1). In corosync 2 secauth is on by default.
+// named, else what secauth stands for, else none (totemconfig.c:totem_get_crypto).
 func (t Totem) Crypto() (cipher, hash string) {
 	cipher, hash = "none", "none"
 	if t.Secauth == "on" {
@@ -50,7 +50,7 @@ func (t Totem) Crypto() (cipher, hash string) {
 	return cipher, hash
 }
 
-// Encrypted reports whether corosync 3 encrypts its traffic.
+// Encrypted reports whether corosync encrypts its traffic.
 func (t Totem) Encrypted() bool {
 	cipher, hash := t.Crypto()
 	return cipher != "none" || hash != "none"
@@ -112,8 +112,13 @@ type Device struct {
 	TLS        string // net.tls, on by default
 }
 
-// Config returns the typed view of the file as it is now.
-func (f *File) Config() Config {
+// Config returns the typed view of the file as it is now, as corosync 3 takes
+// it.
+func (f *File) Config() Config { return f.ConfigIn(V31) }
+
+// ConfigIn is Config as corosync of the release takes the file. They differ by
+// what 2.4 takes for keys that are not there: transport udp, and encryption.
+func (f *File) ConfigIn(r Release) Config {
 	totem := f.settings("totem")
 	version, _ := parseUnsigned(totem["config_version"])
 	c := Config{
@@ -139,14 +144,28 @@ func (f *File) Config() Config {
 			c.Nodes = append(c.Nodes, node.node(i))
 		}
 	}
+	if r == V24 {
+		c.Totem.in24(totem)
+	}
 	return c
+}
+
+// in24 fills in what 2.4 takes for keys that are not there: there secauth is on
+// unless it is off, and stands for another hash.
+func (t *Totem) in24(keys settings) {
+	t.Transport = keys.text("transport", "udp")
+	cipher, hash := "aes256", "sha1"
+	if t.Secauth == "off" {
+		cipher, hash = "none", "none"
+	}
+	t.CryptoCipher, t.CryptoHash = cmp.Or(t.CryptoCipher, cipher), cmp.Or(t.CryptoHash, hash)
 }
 
 func (f *File) interfaces() []Interface {
 	byNumber := map[int]settings{}
 	for _, s := range f.sections("totem.interface") {
 		keys := merge([]*Section{s})
-		number := keys.number("linknumber", keys.number("ringnumber", 0))
+		number := keys.link()
 		if byNumber[number] == nil {
 			byNumber[number] = settings{}
 		}
@@ -265,6 +284,9 @@ func (m settings) number(key string, unset int) int {
 	}
 	return unset
 }
+
+// link returns the number of the link or ring that an interface section is about.
+func (m settings) link() int { return m.number("linknumber", m.number("ringnumber", 0)) }
 
 func (m settings) node(index int) Node {
 	n := Node{

@@ -194,4 +194,26 @@ func TestEffectiveValues(t *testing.T) {
 	}
 }
 
+// What corosync 2.4 takes for what a file does not say; otherwise both take the
+// same.
+func TestConfigIn24(t *testing.T) {
+	tests := []struct{ text, transport, cipher, hash string }{
+		{"", "udp", "aes256", "sha1"},
+		{"totem {\ntransport: udpu\nsecauth: on\n}\n", "udpu", "aes256", "sha1"},
+		{"totem {\nsecauth: off\n}\n", "udp", "none", "none"},
+		{"totem {\nsecauth: off\ncrypto_hash: sha256\n}\n", "udp", "none", "sha256"},
+		{"totem {\ncrypto_cipher: none\n}\n", "udp", "none", "sha1"},
+		{"totem {\ncrypto_cipher: none\ncrypto_hash: none\n}\n", "udp", "none", "none"},
+		{"totem {\ncrypto_cipher: 3des\n}\n", "udp", "3des", "sha1"},
+	}
+	for _, tt := range tests {
+		f, _ := corosyncconf.Parse("", []byte(tt.text)) // corosync 3 would refuse 3des
+		totem := f.ConfigIn(corosyncconf.V24).Totem
+		cipher, hash := totem.Crypto()
+		if totem.Transport != tt.transport || cipher != tt.cipher || hash != tt.hash {
+			t.Errorf("%q: %s, %s/%s; want %s, %s/%s", tt.text, totem.Transport, cipher, hash, tt.transport, tt.cipher, tt.hash)
+		}
+	}
+}
+
 func label(c corosyncconf.Config) any { return c.Nodes[0].Label() }

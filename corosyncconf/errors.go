@@ -7,6 +7,7 @@ import (
 
 // Error is one reason for corosync to refuse a file, and where it is.
 type Error struct {
+	Code Code   // CodeSyntax, CodeKeyName or CodeBadValue
 	File string // as given to Parse; may be empty
 	Line int    // starting at 1; as corosync prints it, save that it finds bad names in logger_subsys and logging_daemon only at their end
 	Col  int    // in bytes, starting at 1

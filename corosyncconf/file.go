@@ -13,6 +13,7 @@
 package corosyncconf
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ type File struct {
 // with a blank line between top-level sections.
 func New(name string) *File {
 	f := &File{name: name}
-	f.root = &Section{file: f}
+	f.root = &Section{file: f, named: true}
 	return f
 }
 
@@ -50,14 +51,24 @@ func New(name string) *File {
 // A File with errors can be read and edited, as far as its structure can be
 // made out.
 func Parse(name string, data []byte) (*File, error) {
+	f, errs := parse(name, data)
+	if errs == nil {
+		return f, nil
+	}
+	return f, errs
+}
+
+func parse(name string, data []byte) (*File, ErrorList) {
 	f := New(name)
 	src := string(data)
 	var errs ErrorList
-	fail := func(l *line, at int, msg string) {
-		errs = append(errs, &Error{File: name, Line: l.num, Col: at + 1, Text: l.raw, Msg: msg})
+	fail := func(code Code, l *line, at int, msg string) {
+		errs = append(errs, &Error{Code: code, File: name, Line: l.num, Col: at + 1, Text: l.raw, Msg: msg})
 	}
 	cur := f.root
 	eol := "\n"
+	f.lines = make([]*line, 0, bytes.Count(data, []byte("\n"))+1)
+	block := make([]line, cap(f.lines)) // one allocation for all
 	for src != "" {
 		raw, rest, ended := strings.Cut(src, "\n")
 		src = rest
@@ -71,8 +82,8 @@ func Parse(name string, data []byte) (*File, error) {
 			f.unended = len(raw) + len(eol) - size
 		}
 
-		scanned, bad := scan(raw)
-		l := &scanned
+		l := &block[len(f.lines)]
+		bad := l.scan(raw)
 		l.eol = eol
 		f.lines = append(f.lines, l)
 		l.num = len(f.lines)
@@ -80,37 +91,37 @@ func Parse(name string, data []byte) (*File, error) {
 			bad = long
 		}
 		if bad != nil {
-			fail(l, bad.at, bad.msg)
+			fail(CodeSyntax, l, bad.at, bad.msg)
 		}
 
 		switch l.kind {
 		case opening:
 			var msg string
 			if cur, msg = newSection(cur, l); msg != "" {
-				fail(l, l.key.from, msg)
+				fail(CodeNotAllowed, l, l.key.from, msg)
 			}
 		case option:
-			if msg, onKey := cur.checkOption(l.keyText(), l.valueText()); msg != "" {
-				at := l.value.from
-				if onKey {
-					at = l.key.from
+			if code, msg := cur.checkOption(l.keyText(), l.valueText()); msg != "" {
+				at := l.key.from
+				if code == CodeBadValue {
+					at = l.value.from
 				}
-				fail(l, at, msg)
+				fail(code, l, at, msg)
 			}
 		case closing:
 			if cur == f.root {
 				l.kind = junk
 				if bad == nil {
-					fail(l, len(l.indent()), "unexpected closing brace")
+					fail(CodeSyntax, l, len(l.indent()), "unexpected closing brace")
 				}
 				break
 			}
 			cur.close = l
 			if culprit, msg := cur.checkEnd(); msg != "" {
 				if culprit == nil {
-					fail(l, len(l.indent()), msg)
+					fail(CodeNotAllowed, l, len(l.indent()), msg)
 				} else {
-					fail(culprit, culprit.value.from, msg)
+					fail(CodeKeyName, culprit, culprit.value.from, msg)
 				}
 			}
 			cur = cur.parent
@@ -118,10 +129,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	for ; cur != f.root; cur = cur.parent {
 		last := f.lines[len(f.lines)-1]
-		fail(last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
-	}
-	if errs == nil {
-		return f, nil
+		fail(CodeSyntax, last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
 	}
 	slices.SortStableFunc(errs, func(a, b *Error) int { return a.Line - b.Line })
 	return f, errs
@@ -135,7 +143,11 @@ func (f *File) Root() *Section { return f.root }
 
 // Bytes returns the file as it is to be written.
 func (f *File) Bytes() []byte {
-	var b []byte
+	size := 0
+	for _, l := range f.lines {
+		size += len(l.raw) + len(l.eol)
+	}
+	b := make([]byte, 0, size)
 	for _, l := range f.lines {
 		b = append(b, l.raw...)
 		b = append(b, l.eol...)

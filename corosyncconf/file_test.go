@@ -238,7 +238,7 @@ func TestErrorsCanBeTakenApart(t *testing.T) {
 	if !errors.As(err, &one) {
 		t.Fatal("the list does not unwrap to its errors")
 	}
-	want := &corosyncconf.Error{Line: 2, Col: 11, Text: "\tversion: x", Msg: one.Msg}
+	want := &corosyncconf.Error{Code: corosyncconf.CodeBadValue, Line: 2, Col: 11, Text: "\tversion: x", Msg: one.Msg}
 	if diff := cmp.Diff(want, one); diff != "" {
 		t.Errorf("first error (-want +got):\n%s", diff)
 	}

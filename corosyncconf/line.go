@@ -1,9 +1,6 @@
 package corosyncconf
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // maxLine is the most bytes of text, a carriage return included, that fit into
 // the 512 byte line buffer of corosync 3 (coroparse.c).
@@ -60,29 +57,30 @@ func skipBlanks(s string, from int) int {
 // scan takes the text of a line apart in the order of corosync's
 // parse_section: comment, then "{", then ":", then "}".
 // The problem is nil if corosync accepts the line by itself.
-func scan(raw string) (line, *problem) {
-	l := line{raw: raw}
+func (l *line) scan(raw string) *problem {
+	l.raw = raw
 	start := skipBlanks(raw, 0)
 	end := len(raw)
 	for end > start && isBlank(raw[end-1]) {
 		end--
 	}
 	if start == end {
-		return l, nil
+		return nil
 	}
 	text := raw[:end]
-	if i := strings.IndexByte(text, 0); i >= 0 {
+	brace, colon, closed, nul := find(text)
+	if nul >= 0 {
 		// corosync skips the line if this is its first byte, and else says it
 		// is too long. Either way it is what a crash leaves, not a configuration.
 		l.kind = junk
-		return l, &problem{i, "line contains a NUL byte"}
+		return &problem{nul, "line contains a NUL byte"}
 	}
-	if text[start] == '#' {
+	switch {
+	case text[start] == '#':
 		l.kind = comment
-		return l, nil
-	}
+		return nil
 
-	if brace := strings.IndexByte(text, '{'); brace >= 0 {
+	case brace >= 0:
 		l.kind = opening
 		l.key = span{start, brace}
 		for l.key.to > start+1 && (isBlank(text[l.key.to-1]) || text[l.key.to-1] == ':') {
@@ -93,15 +91,14 @@ func scan(raw string) (line, *problem) {
 			l.kind = junk // "name { ... }": opens nothing that is left open
 		}
 		if start == brace {
-			return l, &problem{brace, "missing section name before opening bracket '{'"}
+			return &problem{brace, "missing section name before opening bracket '{'"}
 		}
 		if after < end {
-			return l, &problem{after, "extra characters after opening bracket '{'"}
+			return &problem{after, "extra characters after opening bracket '{'"}
 		}
-		return l, nil
-	}
+		return nil
 
-	if colon := strings.IndexByte(text, ':'); colon >= 0 {
+	case colon >= 0:
 		l.kind = option
 		l.key = span{start, colon}
 		l.value = span{skipBlanks(text, colon+1), end}
@@ -110,30 +107,49 @@ func scan(raw string) (line, *problem) {
 			// colons from it, but never its first character.
 			if l.value.from == colon+1 {
 				l.kind = junk
-				return l, &problem{colon, "key name can't be empty"}
+				return &problem{colon, "key name can't be empty"}
 			}
 			l.key.to++
 		}
 		for isBlank(text[l.key.to-1]) {
 			l.key.to--
 		}
-		return l, nil
-	}
+		return nil
 
-	if brace := strings.IndexByte(text, '}'); brace >= 0 {
+	case closed >= 0:
 		l.kind = closing
 		if text[start:] == "}" {
-			return l, nil
+			return nil
 		}
 		at := start
-		if brace == start {
-			at = brace + 1
+		if closed == start {
+			at = closed + 1
 		}
-		return l, &problem{at, "extra characters before or after closing bracket '}'"}
+		return &problem{at, "extra characters before or after closing bracket '}'"}
 	}
-
 	l.kind = junk
-	return l, &problem{start, "line is not opening or closing section or key value"}
+	return &problem{start, "line is not opening or closing section or key value"}
+}
+
+// find returns where in text the first of each of these bytes is, or -1.
+func find(text string) (brace, colon, closed, nul int) {
+	brace, colon, closed, nul = -1, -1, -1, -1
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == ':':
+			if colon < 0 {
+				colon = i
+			}
+		case c != 0 && c < '{': // nearly all of them
+		case c == '{' && brace < 0:
+			brace = i
+		case c == '}' && closed < 0:
+			closed = i
+		case c == 0 && nul < 0:
+			nul = i
+		}
+	}
+	return brace, colon, closed, nul
 }
 
 // tooLong says so if the bytes before the line feed are more than corosync reads.

@@ -29,60 +29,35 @@ var (
 	u64 = rule{"unsigned integer", func(s string) bool { _, ok := parseUnsigned(s); return ok }}
 
 	dscp = rule{"number (0..63) or symbolical dscp value", isDSCP}
-	// The models are those of any build of libknet. corosync asks the one it
-	// is linked with, so a node may know fewer.
-	cryptoModel   = oneOf("nss", "openssl", "gcrypt")
-	compressModel = oneOf("zlib", "lz4", "lz4hc", "lzo2", "lzma", "bzip2", "zstd")
+)
+
+// The models are those of any build of libknet. corosync asks the one it is
+// linked with, so a node may know fewer.
+var (
+	cryptoModels   = []string{"nss", "openssl", "gcrypt"}
+	compressModels = []string{"zlib", "lz4", "lz4hc", "lzo2", "lzma", "bzip2", "zstd"}
 )
 
 // rules has the keys whose values corosync 3.1.10 checks while it parses
 // (coroparse.c:main_config_parser_cb), by the path of their section.
 // Its other paths are listed too: a section whose path is not here is parsed
 // under the rules of the section around it. In all others, values are free text.
-var rules = map[string]map[string]rule{
-	"quorum": {
-		"expected_votes": u32, "votes": u32, "last_man_standing_window": u32, "leaving_timeout": u32,
-		"two_node": u8, "expected_votes_tracking": u8, "allow_downscale": u8,
-		"wait_for_all": u8, "auto_tie_breaker": u8, "last_man_standing": u8,
-	},
-	"quorum.device": {"timeout": u32, "sync_timeout": u32, "votes": u32, "master_wins": u8},
-	"totem": {
-		"version": u32, "nodeid": u32, "threads": u32, "netmtu": u32,
-		"token": u32, "token_coefficient": u32, "token_retransmit": u32, "token_warning": u32,
-		"token_retransmits_before_loss_const": u32, "hold": u32, "join": u32, "send_join": u32,
-		"consensus": u32, "merge": u32, "downcheck": u32, "fail_recv_const": u32,
-		"seqno_unchanged_const": u32, "heartbeat_failures_allowed": u32, "max_network_delay": u32,
-		"window_size": u32, "max_messages": u32, "miss_count_const": u32,
-		"knet_pmtud_interval": u32, "knet_mtu": u32, "knet_compression_threshold": u32,
-		"knet_compression_level": i32, "knet_compression_model": compressModel,
-		"config_version": u64,
-		"ip_version":     oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6"),
-		"ip_dscp":        dscp,
-		"crypto_model":   cryptoModel,
-		"crypto_cipher":  oneOf("none", "aes256", "aes192", "aes128"),
-		"crypto_hash":    oneOf("none", "md5", "sha1", "sha256", "sha384", "sha512"),
-	},
-	"totem.interface": {
-		"linknumber": u8, "mcastport": u16, "ttl": u8, "knet_link_priority": u8,
-		"knet_ping_interval": u32, "knet_ping_timeout": u32, "knet_ping_precision": u32, "knet_pong_count": u32,
-	},
-	"totem.interface.member": {},
-	"system": {
-		"qb_ipc_type":                oneOf("native", "shm", "socket"),
-		"sched_rr":                   oneOf("yes", "no"),
-		"move_to_root_cgroup":        oneOf("yes", "no", "auto"),
-		"allow_knet_handle_fallback": oneOf("yes", "no"),
-	},
-	"nodelist":                      {},
-	"nodelist.node":                 {"nodeid": u32, "quorum_votes": u32},
-	"logging.logger_subsys":         {},
-	"logging.logging_daemon":        {},
-	"uidgid":                        {},
-	"resources":                     {"watchdog_timeout": u32},
-	"resources.system":              {"poll_period": u64},
-	"resources.system.memory_used":  {"poll_period": u64},
-	"resources.process":             {"poll_period": u64},
-	"resources.process.memory_used": {"poll_period": u64},
+var rules = parserRules()
+
+func parserRules() map[string]map[string]*rule {
+	all := map[string]map[string]*rule{
+		"quorum": {}, "quorum.device": {}, "totem": {"nodeid": &u32}, "totem.interface": {}, "totem.interface.member": {},
+		"system": {}, "nodelist": {}, "nodelist.node": {}, "logging.logger_subsys": {}, "logging.logging_daemon": {},
+		"uidgid": {}, "resources": {}, "resources.system.memory_used": {}, "resources.process.memory_used": {},
+		// These two are looked for at any depth.
+		"resources.system": {"poll_period": &u64}, "resources.process": {"poll_period": &u64},
+	}
+	for _, k := range keys {
+		if m := all[k.Section]; m != nil && k.parsed != nil && k.Until == 0 {
+			m[k.Name] = k.parsed
+		}
+	}
+	return all
 }
 
 func within(lo, hi int64) rule {
@@ -108,7 +83,10 @@ const cSpace = " \t\n\v\f\r"
 
 // parseInteger reads s as strtoll does in base 10, all of it.
 func parseInteger(s string) (int64, bool) {
-	n, err := strconv.ParseInt(strings.TrimLeft(s, cSpace), 10, 64)
+	if s != "" && s[0] <= ' ' {
+		s = strings.TrimLeft(s, cSpace)
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
 	return n, err == nil
 }
 
@@ -125,11 +103,6 @@ func parseUnsigned(s string) (uint64, bool) {
 		n = -n
 	}
 	return n, err == nil
-}
-
-var dscpNames = []string{
-	"cs0", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7", "af11", "af12", "af13",
-	"af21", "af22", "af23", "af31", "af32", "af33", "af41", "af42", "af43", "ef",
 }
 
 // isDSCP accepts the names, and numbers in decimal, octal or hexadecimal as
@@ -149,25 +122,32 @@ func isDSCP(s string) bool {
 // than 254 bytes are cut there before they are looked at.
 func checkName(name string) string {
 	name = name[:min(len(name), maxName-1)]
-	if len(name) < minName || strings.ContainsFunc(name, notInName) {
+	if len(name) < minName || !isName(name) {
 		return fmt.Sprintf("can't store key %q: its full name must have at least %d characters, and only letters, digits and . _ / : -", name, minName)
 	}
 	return ""
 }
 
-func notInName(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-		return false
+// isName reports whether cmap takes all characters of s.
+func isName(s string) bool {
+	for i := range len(s) {
+		if !inName[s[i]] {
+			return false
+		}
 	}
-	return !strings.ContainsRune("._/:-", r)
+	return true
 }
+
+var inName = func() (is [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-") {
+		is[c] = true
+	}
+	return is
+}()
 
 // checkSection says why corosync refuses to begin s.
 func (s *Section) checkSection() string {
-	// The path is the parent's, a dot and the name; the dot counts even where
-	// there is none.
-	if len(s.parent.path)+len(s.Name())+1 >= maxName {
+	if s.tooLong() {
 		return "start of section makes total cmap path too long"
 	}
 	if s.rules == "uidgid" && s.path != "uidgid" || s.rules == "totem.interface.member" && s.path != "totem.interface.member" {
@@ -176,35 +156,39 @@ func (s *Section) checkSection() string {
 	return ""
 }
 
-// checkOption says why corosync refuses an option of s, and whether the key
-// is to blame rather than the value.
-func (s *Section) checkOption(key, value string) (msg string, onKey bool) {
+// tooLong reports whether the path of s, which is the parent's, a dot and the
+// name, is longer than corosync can store; the dot counts even where there is
+// none.
+func (s *Section) tooLong() bool { return len(s.parent.path)+len(s.Name())+1 >= maxName }
+
+// checkOption says why corosync refuses an option of s.
+func (s *Section) checkOption(key, value string) (Code, string) {
 	if s.lost {
-		return "", false
+		return "", ""
 	}
 	if len(s.path)+len(key)+1 >= maxName {
-		return "new key makes total cmap path too long", true
+		return CodeNotAllowed, "new key makes total cmap path too long"
 	}
-	path := join(s.path, key)
-	direct := s.path == s.rules
-	switch {
-	case s.rules == "uidgid":
+	switch s.rules {
+	case "uidgid":
 		// User and group names are for the node to look up.
 		if key != "uid" && key != "gid" {
-			return "uidgid: only uid and gid are allowed items", true
+			return CodeNotAllowed, "uidgid: only uid and gid are allowed items"
 		}
-		return "", false
-	case s.rules == "totem.interface.member":
+		return "", ""
+	case "totem.interface.member":
 		if key != "memberaddr" {
-			return "only memberaddr is allowed in member section", true
+			return CodeNotAllowed, "only memberaddr is allowed in member section"
 		}
-		return "", false
-	case direct || strings.HasPrefix(s.rules, "resources"): // resources' keys count at any depth
-		if r, ok := rules[s.rules][key]; ok && !r.ok(value) {
-			return fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value), false
-		}
+		return "", ""
 	}
-	return checkName(path), true
+	if r := s.asked[key]; r != nil && !r.ok(value) {
+		return CodeBadValue, fmt.Sprintf("value of key %q is expected to be %s, but %q was given", join(s.path, key), r.want, value)
+	}
+	if len(key) >= minName && s.named && isName(key) {
+		return "", ""
+	}
+	return CodeKeyName, checkName(join(s.path, key))
 }
 
 // checkLabel says what is wrong with a value that becomes part of the names of
@@ -227,6 +211,8 @@ func (s *Section) checkEnd() (*line, string) {
 		return nil, "no subsys key in logger_subsys directive"
 	case s.path == "logging.logging_daemon" && s.last("name") == nil:
 		return nil, "no name key in logging_daemon directive"
+	case s.path != "logging.logger_subsys" && s.path != "logging.logging_daemon":
+		return nil, ""
 	}
 	for _, key := range []string{"name", "subsys"} {
 		if l := s.last(key); l != nil {

@@ -87,7 +87,8 @@ func TestCmapMembers(t *testing.T) {
 		members  []uint32
 		versions map[uint32]uint64
 	}{
-		"2.4.6/members.txt":        {[]uint32{1}, map[uint32]uint64{1: 4}},
+		"2.4.6/rrp-node-down.txt":  {[]uint32{1, 2}, map[uint32]uint64{1: 1, 2: 1}},
+		"3.0.1/knet-node-down.txt": {[]uint32{2, 3}, map[uint32]uint64{2: 1, 3: 1}},
 		"3.1.2/knet-3-nodes.txt":   {[]uint32{1, 2, 3}, map[uint32]uint64{1: 7, 2: 7, 3: 7}},
 		"3.1.7/knet-3-nodes.txt":   {[]uint32{1, 2, 3}, map[uint32]uint64{1: 7, 2: 7, 3: 7}},
 		"3.1.7/knet-node-down.txt": {[]uint32{1, 2}, map[uint32]uint64{1: 7, 2: 7}},

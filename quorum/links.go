@@ -1,9 +1,11 @@
 package quorum
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,7 +53,9 @@ var (
 	linkLine   = regexp.MustCompile(`^(?:RING|LINK) ID (\d+)(?: \S*)?$`)
 	addrLine   = regexp.MustCompile(`^\t(?:id|addr)\t= (.*)$`)
 	detailLine = regexp.MustCompile(`^\tstatus\t= (.*)$`)
-	peerLine   = regexp.MustCompile(`^\t\tnode(id)?:? *(\d+):\t(.*)$`)
+	// connectedKey is a key of the map stats (exec/stats.c).
+	connectedKey = regexp.MustCompile(`^stats\.knet\.node(\d+)\.link(\d+)\.connected$`)
+	peerLine     = regexp.MustCompile(`^\t\tnode(id)?:? *(\d+):\t(.*)$`)
 )
 
 // ParseLinks reads the standard output of `corosync-cfgtool -s`, all formats of
@@ -106,6 +110,38 @@ func parseLinks(out string) (Links, error) {
 		return Links{}, fmt.Errorf("link %d is incomplete", link.Number)
 	}
 	return l, nil
+}
+
+// ByStats returns l with the state of knet's links from the output of
+// `corosync-cmapctl -m stats`. Before 3.1.1 corosync-cfgtool only guesses which
+// node a state is of: it matches what knet knows with the nodelist by order,
+// without node ids up to 3.0.1, and wrongly while knet still knows a node that
+// is off the list.
+func (l Links) ByStats(stats Cmap) Links {
+	peers := map[int][]Peer{}
+	for key := range stats {
+		m := connectedKey.FindStringSubmatch(key)
+		if m == nil {
+			continue
+		}
+		id, _ := parseID(m[1]) // they are numbers, and corosync's own
+		number, _ := strconv.Atoi(m[2])
+		p := Peer{NodeID: id, State: Disconnected}
+		if on, _ := stats.Uint(key); id == l.NodeID {
+			p.State = Localhost
+		} else if on == 1 {
+			p.State = Connected
+		}
+		peers[number] = append(peers[number], p)
+	}
+	l.Links = slices.Clone(l.Links)
+	for i := range l.Links {
+		if ps := peers[l.Links[i].Number]; len(ps) > 0 {
+			l.Links[i].Peers = ps
+			slices.SortFunc(ps, func(a, b Peer) int { return cmp.Compare(a.NodeID, b.NodeID) })
+		}
+	}
+	return l
 }
 
 // title reports whether the line is a heading, or a note such as the one about

@@ -30,31 +30,39 @@ func TestParseLinks(t *testing.T) {
 		{Number: 1, Addr: "10.71.0.1", Peers: peers(here, down, up)},
 	}}
 	tests := map[string]quorum.Links{
-		"2.4.6/rrp.txt": {NodeID: 1, Links: []quorum.Link{
-			{Number: 0, Addr: "10.70.0.1", Detail: "ring 0 active with no faults"},
-			{Number: 1, Addr: "10.71.0.1", Detail: "ring 1 active with no faults"},
+		"2.4.6/udpu-3-nodes.txt": {NodeID: 1, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.11", Detail: "ring 0 active with no faults"},
+		}},
+		"2.4.6/rrp-3-nodes.txt": {NodeID: 1, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.11", Detail: "ring 0 active with no faults"},
+			{Number: 1, Addr: "10.99.11.11", Detail: "ring 1 active with no faults"},
 		}},
 		"2.4.6/rrp-faulty.txt": {NodeID: 1, Links: []quorum.Link{
-			{Number: 0, Addr: "10.70.0.1", Detail: "ring 0 active with no faults"},
-			{Number: 1, Addr: "10.71.0.1", Faulty: true, Detail: "Marking ringid 1 interface 10.71.0.1 FAULTY"},
+			{Number: 0, Addr: "10.99.10.11", Detail: "ring 0 active with no faults"},
+			{Number: 1, Addr: "10.99.11.11", Faulty: true, Detail: "Marking ringid 1 interface 10.99.11.11 FAULTY"},
 		}},
 		"2.4.6/rrp-counting.txt": {NodeID: 172818434, Links: []quorum.Link{
 			{Number: 0, Addr: "10.77.0.2", Detail: "Incrementing problem counter for seqid 96 iface 10.77.0.2 to [1 of 10]"},
 		}},
-		"3.0.0/knet.txt": {NodeID: 1, Links: []quorum.Link{
-			{Addr: "10.70.0.1", Peers: []quorum.Peer{{State: up}, {State: up}, {State: down}}},
+		"3.0.1/knet-link-down.txt": {NodeID: 2, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.12", Peers: []quorum.Peer{{State: up}, {State: up}, {State: up}}},
+			{Number: 1, Addr: "10.99.11.12", Peers: []quorum.Peer{{State: up}, {State: unknown}, {State: down}}},
 		}},
-		"3.0.0/udpu.txt": {NodeID: 1, Links: []quorum.Link{{Addr: "10.70.0.1", Detail: "OK"}}},
-		"3.0.2/knet.txt": {NodeID: 2, Links: []quorum.Link{
-			{Number: 0, Addr: "10.70.0.2", Peers: peers(up, here, down)},
-			{Number: 1, Addr: "10.71.0.2", Peers: peers(up, here, up)},
+		"3.0.1/udpu-3-nodes.txt": {NodeID: 2, Links: []quorum.Link{{Addr: "10.99.10.12", Detail: "OK"}}},
+		"3.0.3/knet-link-down.txt": {NodeID: 2, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.12", Peers: peers(up, here, up)},
+			{Number: 1, Addr: "10.99.11.12", Peers: peers(up, here, down)},
 		}},
-		"3.0.4/knet.txt": {NodeID: 1, Links: []quorum.Link{
+		"3.0.4/knet-link-down.txt": {NodeID: 2, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.12", Peers: peers(up, here, up)},
+			{Number: 1, Addr: "10.99.11.12", Peers: peers(up, here, down)},
+		}},
+		"3.0.4/knet-errors.txt": {NodeID: 1, Links: []quorum.Link{
 			{Number: 0, Addr: "10.70.0.1", Peers: peers(here, up, down)},
 			{Number: 1, Addr: "10.71.0.1", Peers: peers(here, down, unknown)},
 			{Number: 2, Addr: "fd00:72::1", Peers: peers(here, unknown, unknown)},
 		}},
-		"3.0.4/udp.txt":            {NodeID: 1, Links: []quorum.Link{{Addr: "10.70.0.1", Detail: "OK"}}},
+		"3.0.4/udpu-3-nodes.txt":   {NodeID: 2, Links: []quorum.Link{{Addr: "10.99.10.12", Detail: "OK"}}},
 		"3.1.2/knet-3-nodes.txt":   three,
 		"3.1.2/knet-link-down.txt": linkDown,
 		"3.1.2/udp-3-nodes.txt": {NodeID: 1, Transport: "udp", Links: []quorum.Link{
@@ -84,6 +92,31 @@ func TestParseLinks(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// Of corosync 3.0, what knet itself says, by node id.
+func TestLinksByStats(t *testing.T) {
+	const here, up, down = quorum.Localhost, quorum.Connected, quorum.Disconnected
+	for _, version := range []string{"3.0.1", "3.0.3"} {
+		l, err := quorum.ParseLinks(read(t, "cfgtool/"+version+"/knet-link-down.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stats, err := quorum.ParseCmap(read(t, "cmapctl/"+version+"/knet-link-down-stats.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := quorum.Links{NodeID: 2, Links: []quorum.Link{
+			{Number: 0, Addr: "10.99.10.12", Peers: peers(up, here, up)},
+			{Number: 1, Addr: "10.99.11.12", Peers: []quorum.Peer{{NodeID: 1, State: up}, {NodeID: 3, State: down}}},
+		}}
+		if diff := cmp.Diff(want, l.ByStats(stats)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", version, diff)
+		}
+		if diff := cmp.Diff(l, l.ByStats(nil)); diff != "" {
+			t.Errorf("%s without stats (-want +got)\n%s", version, diff)
+		}
 	}
 }
 

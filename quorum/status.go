@@ -14,7 +14,9 @@ type Status struct {
 	Nodes    int    // members of the node's partition
 	NodeID   uint32 // the node that was asked
 	RingID   string // as printed: "1.4b" (hexadecimal) since 3.0.3, "1/568" before
-	Quorate  bool
+	// Quorate is what the quorum service says, and votequorum too: when a reload
+	// cost quorum, up to 2.4.5 and 3.0.3 the service has not been told.
+	Quorate bool
 
 	Blocked  bool // "Activity blocked"
 	Expected int  // expected votes
@@ -89,6 +91,7 @@ func parseStatus(out string) (Status, error) {
 	fields.values["Quorum"], rest, _ = strings.Cut(fields.text("Quorum"), " ")
 	s.Quorum = fields.number("Quorum")
 	s.Blocked = rest == "Activity blocked"
+	s.Quorate = s.Quorate && !s.Blocked
 	s.Flags = strings.Fields(fields.text("Flags"))
 	if fields.err != nil {
 		return Status{}, fields.err

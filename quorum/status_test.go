@@ -1,6 +1,7 @@
 package quorum_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,9 +34,9 @@ func TestParseStatus(t *testing.T) {
 			},
 		}
 	}
-	ringNames := func(s quorum.Status) quorum.Status {
-		for i, name := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
-			s.Members[i].Name = name
+	ringNames := func(network string, s quorum.Status) quorum.Status {
+		for i := range s.Members {
+			s.Members[i].Name = fmt.Sprint(network, i+1)
 		}
 		return s
 	}
@@ -53,8 +54,13 @@ func TestParseStatus(t *testing.T) {
 	onOther.NodeID, onOther.Members[0].Local, onOther.Members[1].Local = 2, false, true
 
 	tests := map[string]quorum.Status{
-		"2.4.6/3-nodes.txt":     ringNames(three("1/568")),
-		"2.4.6/3-nodes-hex.txt": ringNames(three("1/1234567")),
+		"2.4.6/udpu-3-nodes.txt": ringNames("10.99.10.1", three("1/13")),
+		"2.4.6/3-nodes-hex.txt":  ringNames("10.0.0.", three("1/1234567")),
+		"2.4.6/rrp-alone.txt": {
+			Provider: vq, Nodes: 1, NodeID: 1, RingID: "1/38",
+			Blocked: true, Expected: 3, Highest: 3, Total: 1, Quorum: 2, Flags: []string{},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}},
+		},
 		"2.4.6/no-votequorum.txt": {
 			Provider: "corosync_ykd", Nodes: 2, NodeID: 1, RingID: "568", Quorate: true,
 		},
@@ -65,6 +71,16 @@ func TestParseStatus(t *testing.T) {
 				{NodeID: 172818433, Votes: 1, Name: "n1.example.com"},
 				{NodeID: 172818434, Votes: 1, Name: "n2.example.com", Local: true},
 			},
+		},
+		"3.0.1/knet-node-down.txt": {
+			Provider: vq, Nodes: 2, NodeID: 2, RingID: "2/20", Quorate: true,
+			Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"Quorate"},
+			Members: []quorum.Member{{NodeID: 2, Votes: 1, Name: "n2", Local: true}, {NodeID: 3, Votes: 1, Name: "n3"}},
+		},
+		"3.0.3/wait-for-all-reloaded.txt": { // says Yes
+			Provider: vq, Nodes: 2, NodeID: 1, RingID: "1.16",
+			Blocked: true, Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"WaitForAll"},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}, {NodeID: 2, Votes: 1, Name: "n2"}},
 		},
 		"3.1.2/knet-3-nodes.txt": three("1.9"),
 		"3.1.7/knet-3-nodes.txt": three("1.9"),

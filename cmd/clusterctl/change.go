@@ -9,15 +9,26 @@ import (
 
 // changed is what became of a change.
 type changed struct {
-	plan *cluster.Plan
-	view *cluster.View // the cluster before
-	done bool          // false with --dry-run, and when there was nothing to do
+	plan  *cluster.Plan
+	view  *cluster.View // the cluster before
+	done  bool          // false with --dry-run, and when there was nothing to do
+	stood bool          // it failed, and what it was for was done all the same: see cluster.Step.Stands
 }
 
-// change changes the cluster that the flags name: it looks at it, plans, asks
+// planner makes a plan for the cluster of v, whose nodes are connected.
+type planner func(ctx context.Context, v *cluster.View, nodes map[string]cluster.Node) (*cluster.Plan, error)
+
+// change is changeOn for a plan that needs nothing more from the nodes.
+func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster.Plan, error), question func(changed) string, after func(*cluster.Connector, changed)) (changed, error) {
+	return a.changeOn(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
+		return makePlan(v)
+	}, question, after)
+}
+
+// changeOn changes the cluster that the flags name: it looks at it, plans, asks
 // where question has one, and carries the plan out, or prints it for --dry-run.
 // after is called when all was done, while the nodes are still connected.
-func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster.Plan, error), question func(changed) string, after func(*cluster.Connector, changed)) (changed, error) {
+func (a *app) changeOn(ctx context.Context, makePlan planner, question func(changed) string, after func(*cluster.Connector, changed)) (changed, error) {
 	ctx, cancel := a.context(ctx)
 	defer cancel()
 	var c changed
@@ -33,7 +44,7 @@ func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster
 	t.Done()
 	p.Close()
 	c.view = view
-	if c.plan, err = makePlan(view); err != nil {
+	if c.plan, err = makePlan(ctx, view, nodes); err != nil {
 		return c, err
 	}
 	if q := question(c); q != "" && len(c.plan.Steps) > 0 {
@@ -43,7 +54,9 @@ func (a *app) change(ctx context.Context, makePlan func(*cluster.View) (*cluster
 	}
 	p = a.progress()
 	defer p.Close()
-	if c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes); err == nil && c.done && after != nil {
+	c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes)
+	c.stood = cluster.Stood(err) != ""
+	if (c.done || c.stood) && after != nil {
 		after(conn, c)
 	}
 	return c, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"slices"
@@ -23,7 +22,6 @@ type createOptions struct {
 	// pvecm's form, for one node
 	link, ring, bindnet [cluster.MaxLink + 1]string
 	nodeid, votes       string
-	rrpMode             string
 }
 
 func (a *app) createCmd() *cobra.Command {
@@ -54,8 +52,9 @@ With one node the options of pvecm create are understood too:
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringArrayVar(&o.links, "link", nil, "network of a link, `[N=]CIDR`; repeat it for more links")
-	f.StringVar(&o.spec.Transport, "transport", "knet", "knet, udpu or udp")
+	f.StringVar(&o.spec.Transport, "transport", "", "knet, udpu or udp (default: knet; with corosync 2 udpu)")
 	f.StringVar(&o.spec.LinkMode, "link-mode", "passive", "passive, active or rr")
+	f.StringVar(&o.spec.RRPMode, "rrp-mode", "", "corosync 2 only: passive, active or none (default: passive for two links)")
 	f.StringVar(&o.spec.CryptoCipher, "crypto-cipher", "aes256", "none, aes256, aes192 or aes128")
 	f.StringVar(&o.spec.CryptoHash, "crypto-hash", "sha256", "none, md5, sha1, sha256, sha384 or sha512")
 	f.IntVar(&o.spec.Token, "token", 0, "token timeout in `ms` (default: corosync's own, 3000)")
@@ -75,8 +74,6 @@ With one node the options of pvecm create are understood too:
 	}
 	f.StringVar(&o.nodeid, "nodeid", "", "node id of the only node")
 	f.StringVar(&o.votes, "votes", "", "votes of the only node")
-	f.StringVar(&o.rrpMode, "rrp-mode", "", "passive, active or none; corosync 2 only")
-	_ = f.MarkHidden("rrp-mode")
 	return c
 }
 
@@ -109,9 +106,6 @@ func (o *createOptions) pvecm() cluster.Problems {
 	var ps cluster.Problems
 	bad := func(code cluster.Code, remedy, format string, args ...any) {
 		ps = append(ps, cluster.Problem{Severity: cluster.Error, Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
-	}
-	if o.rrpMode != "" {
-		bad(cluster.CodeBadOption, "with corosync 3 several links are used as --link-mode says", "--rrp-mode is for corosync 2")
 	}
 	used := o.nodeid != "" || o.votes != ""
 	s := &o.spec
@@ -208,9 +202,9 @@ func (a *app) create(ctx context.Context, spec cluster.CreateSpec) error {
 			return a.created(spec.Name, names, false, nil)
 		}
 	}
-	key := make([]byte, cluster.KeySize)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("make a key: %w", err)
+	key, err := cluster.NewKey(cluster.KeySize)
+	if err != nil {
+		return err
 	}
 	plan, err := cluster.PlanCreate(spec, facts, key)
 	if err != nil {

@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"clusterctl/cluster"
@@ -57,6 +60,7 @@ type config struct {
 	err  error
 	corosyncconf.Config
 	links []int
+	cmap  quorum.Cmap // what a start or reload with it puts there
 }
 
 func (c *config) node(name string) (corosyncconf.Node, bool) {
@@ -252,9 +256,18 @@ func (c *corosync) readconfig(runtime bool) {
 		c.autoset = q.WaitForAll == q.TwoNode
 		c.waitForAll = q.WaitForAll
 		c.waiting = c.waitForAll
+	} else if c.old() {
+		c.waiting = c.waitForAll
 	} else if c.autoset {
 		c.waitForAll = c.twoNode
 	}
+}
+
+// old tells whether it is a corosync before 2.4.6 and 3.0.4, in which every
+// reload sets the state of wait_for_all, and two_node changes it only at start.
+func (c *corosync) old() bool {
+	v := c.m.version
+	return v.Compare(cluster.Version{Major: 2, Minor: 4, Patch: 6}) < 0 || v.Major == 3 && v.Compare(cluster.Version{Major: 3, Minor: 0, Patch: 4}) < 0
 }
 
 // nodeinfo is what a node tells the others of itself.
@@ -323,6 +336,7 @@ func (c *corosync) recalculate(decrease bool) {
 	c.quorum = needed
 	if c.waitForAll && c.waiting {
 		if total != c.us.expected {
+			c.quorate = false // nobody is told
 			return
 		}
 		c.waiting = false
@@ -456,21 +470,54 @@ func (c *corosync) setExpected(votes int) error {
 	return nil
 }
 
+// fillCmap gives a cmap the keys of a section, named as coroparse.c does: nodes
+// by their place, links by their number, subsystems by their name.
+func fillCmap(m quorum.Cmap, s *corosyncconf.Section, path string) {
+	for _, o := range s.Options() {
+		if path != "" {
+			m[path+"."+o.Key] = quorum.Value{Type: "str", Text: o.Value}
+		}
+	}
+	nodes := 0
+	for _, sub := range s.Sections("") {
+		name := strings.TrimPrefix(path+"."+sub.Name(), ".")
+		switch name {
+		case "nodelist.node":
+			name = fmt.Sprintf("%s.%d", name, nodes)
+			nodes++
+		case "totem.interface":
+			number, _ := sub.Get("linknumber")
+			name += "." + cmp.Or(number, "0")
+		case "logging.logger_subsys":
+			subsys, _ := sub.Get("subsys")
+			name += "." + subsys
+		}
+		fillCmap(m, sub, name)
+	}
+}
+
 // runtime is what corosync's tools say.
 func (c *corosync) runtime() *cluster.Runtime {
 	number := func(kind string, n any) quorum.Value { return quorum.Value{Type: kind, Text: fmt.Sprint(n)} }
-	r := &cluster.Runtime{Cmap: quorum.Cmap{
-		"totem.config_version": number("u64", c.conf.version()),
-		"config.reload_status": number("i32", 1),
-	}}
-	if c.failed != "" {
+	r := &cluster.Runtime{Cmap: maps.Clone(c.conf.cmap)}
+	r.Cmap["totem.config_version"] = number("u64", c.conf.version())
+	r.Cmap["config.totemconfig_reload_in_progress"] = number("u8", 0)
+	atomic := c.m.version.Compare(cluster.Version{Major: 3, Minor: 1}) >= 0 // then it says how a reload went
+	if atomic {
+		r.Cmap["config.reload_status"] = number("i32", 1)
+	}
+	if atomic && c.failed != "" {
 		r.Cmap["config.reload_status"] = number("i32", 7)
 	}
-	if c.stuck || c.busy > c.m.w.now {
+	if atomic && c.stuck || c.busy > c.m.w.now {
 		r.Cmap["config.totemconfig_reload_in_progress"] = number("u8", 1)
 	}
 	q := &r.Quorum
-	q.Provider, q.NodeID, q.Quorate, q.Quorum = "corosync_votequorum", c.id, c.shown, c.quorum
+	q.Blocked = !c.quorate
+	q.Provider, q.NodeID, q.Quorate, q.Quorum = "corosync_votequorum", c.id, c.shown && !q.Blocked, c.quorum
+	if c.waitForAll {
+		q.Flags = append(q.Flags, "WaitForAll")
+	}
 	q.RingID = fmt.Sprintf("%x.%x", c.members[0].id, c.ring)
 	q.Expected = c.us.expected
 	for _, o := range c.members {
@@ -482,7 +529,7 @@ func (c *corosync) runtime() *cluster.Runtime {
 		r.Cmap[key+"status"] = quorum.Value{Type: "str", Text: "joined"}
 		r.Cmap[key+"config_version"] = number("u64", o.conf.version())
 	}
-	q.Nodes, q.Blocked = len(c.members), !c.shown
+	q.Nodes = len(c.members)
 	r.Links.NodeID, r.Links.Transport = c.id, c.conf.Totem.Transport
 	for _, number := range c.conf.links {
 		l := quorum.Link{Number: number}

@@ -24,7 +24,8 @@ type Machine struct {
 	w        *World
 	name     string
 	number   int
-	id       uint32 // if not that of its configuration
+	id       uint32          // if not that of its configuration
+	version  cluster.Version // of corosync
 	up       bool
 	buried   bool // it stays down
 	side     int  // of the cluster networks: machines of one side reach each other
@@ -42,12 +43,15 @@ type unit struct {
 }
 
 func newMachine(w *World, name string, number int) *Machine {
-	return &Machine{w: w, name: name, number: number, up: true, disk: newDisk(),
+	return &Machine{w: w, name: name, number: number, version: cluster.Version{Major: 3, Minor: 1, Patch: 7}, up: true, disk: newDisk(),
 		units: map[string]*unit{"corosync": {active: "inactive"}, "pacemaker": {active: "inactive"}}}
 }
 
 // Name is the machine's name.
 func (m *Machine) Name() string { return m.name }
+
+// Install puts another version of corosync than 3.1.7 on the machine.
+func (m *Machine) Install(v cluster.Version) { m.version = v }
 
 // File returns the content of a file, "" when it is not there.
 func (m *Machine) File(name string) string {
@@ -108,10 +112,11 @@ func (m *Machine) Stop(unit string) {
 	m.units[unit].active = "inactive"
 }
 
-// Reload has the members of corosync's membership read their files.
+// Reload is corosync-cfgtool -R by hand.
 func (m *Machine) Reload() {
 	if m.corosync != nil {
 		m.corosync.reload()
+		m.w.Settle()
 	}
 }
 
@@ -120,6 +125,14 @@ func (m *Machine) Kill() {
 	if m.corosync != nil {
 		m.corosync.die("failed")
 	}
+}
+
+// RunningKey is the key with which corosync encrypts, "" when it does not run.
+func (m *Machine) RunningKey() string {
+	if m.corosync == nil {
+		return ""
+	}
+	return m.corosync.key
 }
 
 // Running is the configuration that corosync runs, "" when it does not.
@@ -200,7 +213,7 @@ func (m *Machine) Facts() *cluster.Facts {
 	addr := func(text string) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf(text, m.number)) }
 	f := &cluster.Facts{
 		Node: m.name, Hostname: m.name + ".example", Machine: "machine-" + m.name, OS: "Debian GNU/Linux 12 (bookworm)", Systemd: true,
-		Clock: time.Unix(1e9, 0).Add(m.w.now), Corosync: cluster.Version{Major: 3, Minor: 1, Patch: 7},
+		Clock: time.Unix(1e9, 0).Add(m.w.now), Corosync: m.version,
 		Conf:     cluster.ConfFile{FileState: cluster.FileState{Hash: cluster.Absent}},
 		Key:      cluster.FileState{Hash: cluster.Absent},
 		Units:    map[string]cluster.Unit{},
@@ -223,6 +236,9 @@ func (m *Machine) Facts() *cluster.Facts {
 	}
 	f.Runtime = m.Runtime()
 	f.IDs = m.usedIDs()
+	if hash, names, ok := strings.Cut(m.File(cluster.OwedPath), "\n"); ok {
+		f.Owed = cluster.KeyOwed{Hash: hash, Nodes: strings.Fields(names)}
+	}
 	f.Ended = map[string]cluster.Phase{}
 	for _, name := range sortedKeys(m.disk.files) {
 		e := m.disk.files[name].entry

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"clusterctl/cluster"
@@ -434,6 +435,32 @@ func (c *conn) End(ctx context.Context, op string, phase cluster.Phase) error {
 func (c *conn) Retire(ctx context.Context, op string) error {
 	_, err := c.ask(ctx, "retire", 0, func(sh *shell) (any, error) { return nil, sh.retire(op) })
 	return err
+}
+
+// LinkStats measures nothing: the simulated links have no latency or MTU.
+func (c *conn) LinkStats(context.Context) ([]cluster.LinkStat, error) { return nil, nil }
+
+func (c *conn) Past(ctx context.Context) ([]cluster.Past, error) {
+	out, err := c.ask(ctx, "past", 0, func(sh *shell) (any, error) {
+		if err := sh.quick(); err != nil {
+			return nil, err
+		}
+		var all []cluster.Past
+		for _, name := range sortedKeys(sh.m.disk.files) {
+			e := sh.m.disk.files[name].entry
+			if e == nil || !strings.HasPrefix(name, doneDir) {
+				continue
+			}
+			p := cluster.Past{Entry: *e.read(sh.w)}
+			if was := e.before[cluster.ConfPath]; was != nil {
+				p.Conf = []byte(was.data)
+			}
+			all = append(all, p)
+		}
+		return all, nil
+	})
+	past, _ := out.([]cluster.Past)
+	return past, err
 }
 
 func (c *conn) Blobs(ctx context.Context, op string) (map[string][]byte, error) {

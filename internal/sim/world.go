@@ -12,6 +12,7 @@ import (
 
 	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // World is some machines, the networks between them and the admins who reach
@@ -271,6 +272,8 @@ func (w *World) config(text string) *config {
 		if c.file, c.err = corosyncconf.Parse(cluster.ConfPath, []byte(text)); c.file != nil {
 			c.Config = c.file.Config()
 			c.links = c.Links()
+			c.cmap = quorum.Cmap{}
+			fillCmap(c.cmap, c.file.Root(), "")
 		}
 		w.configs[text] = c
 	}

@@ -1,0 +1,108 @@
+package cluster_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
+)
+
+// saying gives a machine what corosync's tools said, from files in testdata.
+func saying(t *testing.T, status, links string) func(*cluster.Facts) {
+	t.Helper()
+	read := func(name string) []byte {
+		out, err := os.ReadFile(filepath.Join("..", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	q, err := quorum.ParseStatus(read("quorumtool/" + status))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := quorum.ParseLinks(read("cfgtool/" + links))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(f *cluster.Facts) {
+		f.Runtime = &cluster.Runtime{Quorum: q, Links: l, Cmap: quorum.Cmap{"totem.config_version": {Type: "u64", Text: "1"}}}
+		f.Units["corosync"] = cluster.Unit{Loaded: true, Active: "active"}
+	}
+}
+
+// viewOf is the view of a cluster of machines that all have one file.
+func viewOf(t *testing.T, text string, facts ...*cluster.Facts) *cluster.View {
+	t.Helper()
+	f, err := corosyncconf.Parse(cluster.ConfPath, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &cluster.View{Conf: f}
+	for i, n := range f.Config().Nodes {
+		carrying(text)(facts[i])
+		v.Nodes = append(v.Nodes, cluster.ViewNode{Name: facts[i].Node, Conf: &n, Facts: facts[i]})
+	}
+	return v
+}
+
+// rings is a file of corosync 2 that leaves to defaults what it can.
+const rings = "totem {\n\tversion: 2\n\tcluster_name: old\n\tconfig_version: 1\n\trrp_mode: passive\n}\nquorum {\n\tprovider: corosync_votequorum\n}\n" +
+	"nodelist {\n\tnode {\n\t\tname: n1\n\t\tnodeid: 1\n\t\tring0_addr: 10.0.0.1\n\t\tring1_addr: 10.0.1.1\n\t}\n" +
+	"\tnode {\n\t\tname: n2\n\t\tnodeid: 2\n\t\tring0_addr: 10.0.0.2\n\t\tring1_addr: 10.0.1.2\n\t}\n" +
+	"\tnode {\n\t\tname: n3\n\t\tnodeid: 3\n\t\tring0_addr: 10.0.0.3\n\t\tring1_addr: 10.0.1.3\n\t}\n}\n"
+
+func TestStatusOfCorosync2(t *testing.T) {
+	tests := []struct {
+		links    string
+		ring1    string // of n1 to n2
+		problems []string
+	}{
+		{"2.4.6/rrp-3-nodes.txt", "connected", nil},
+		{"2.4.6/rrp-faulty.txt", "disconnected", []string{"ring 1 is out of use, as it was found faulty on n1, n2 and n3"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.links, func(t *testing.T) {
+			facts := corosync2()
+			for _, f := range facts {
+				saying(t, "2.4.6/udpu-3-nodes.txt", tt.links)(f)
+			}
+			s := cluster.NewStatus(viewOf(t, rings, facts...))
+			if s.Cluster.Transport != "udp" || s.Cluster.CryptoCipher+"/"+s.Cluster.CryptoHash != "aes256/sha1" {
+				t.Errorf("cluster: %+v", s.Cluster)
+			}
+			for number, want := range []string{"connected", tt.ring1} {
+				if got := s.Nodes[0].Links[number].Peers["n2"]; got != want {
+					t.Errorf("ring %d of n1 to n2 is %s, want %s", number, got, want)
+				}
+			}
+			var problems []string
+			for _, p := range s.Problems {
+				problems = append(problems, p.Message)
+			}
+			if !slices.Equal(problems, tt.problems) {
+				t.Errorf("problems: %s", strings.Join(problems, "; "))
+			}
+		})
+	}
+}
+
+// Votes enough, and yet no quorum.
+func TestStatusTellsThatAllAreWaitedFor(t *testing.T) {
+	for status, want := range map[string]string{
+		"3.1.7/two-node-waiting.txt":      "no quorum: 1 of 2 votes are present, all are waited for (wait_for_all)",
+		"3.0.3/wait-for-all-reloaded.txt": "no quorum: 2 of 3 votes are present, all are waited for (wait_for_all)",
+		"2.4.6/rrp-alone.txt":             "no quorum: 1 of 3 votes are present, 2 are needed",
+	} {
+		facts := three()
+		saying(t, status, "3.1.7/two-node-waiting.txt")(facts[0])
+		if s := cluster.NewStatus(viewOf(t, rings, facts...)); s.Problems[0].Message != want {
+			t.Errorf("%s: got %q, want %q", status, s.Problems[0].Message, want)
+		}
+	}
+}
