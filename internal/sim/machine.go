@@ -83,6 +83,9 @@ func (m *Machine) Files() map[string]string {
 	return all
 }
 
+// Up tells whether the machine is on.
+func (m *Machine) Up() bool { return m.up }
+
 // Active tells whether a unit runs.
 func (m *Machine) Active(unit string) bool { return m.units[unit].active == "active" }
 

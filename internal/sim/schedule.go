@@ -317,6 +317,17 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 	return executor(a, conn).Run(ctx, plan, nodes)
 }
 
+// Run has the admin run a command.
+func (a *Admin) Run(ctx context.Context, plan Command) error {
+	conn := &cluster.Connector{Connect: a.Connect}
+	p, nodes, err := plan(ctx, conn)
+	defer cluster.CloseAll(nodes)
+	if err != nil || len(p.Steps) == 0 {
+		return err
+	}
+	return executor(a, conn).Run(ctx, p, nodes)
+}
+
 func executor(a *Admin, c *cluster.Connector) *cluster.Executor {
 	return &cluster.Executor{User: "root", Host: a.name, Connect: c.Node}
 }
@@ -334,9 +345,6 @@ func hurry(p *cluster.Plan) {
 
 // spoil leaves out of a plan what a defective clusterctl would leave out.
 func (p *player) spoil(plan *cluster.Plan) {
-	if p.Broken[NoLookAgain] {
-		plan.Seen = nil
-	}
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		if p.Broken[NoUndo] {

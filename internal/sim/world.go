@@ -62,7 +62,6 @@ const (
 	NoLock        Defect = "the lock is granted to everyone"
 	NoBackup      Defect = "what is replaced is not kept"
 	OpenKey       Defect = "the key can be read by everyone"
-	NoLookAgain   Defect = "nothing is looked at again under the lock"
 	NoVerify      Defect = "what was done is not verified"
 	NoGuard       Defect = "reloads are not held against the votes present"
 	NoUndo        Defect = "nothing is taken back"
@@ -72,7 +71,7 @@ const (
 // Defects lists all defects.
 func Defects() []Defect {
 	return []Defect{NoFileSync, NoFolderSync, NoJournalSync, NoJournal, NoLock, NoBackup, OpenKey,
-		NoLookAgain, NoVerify, NoGuard, NoUndo, NoRevive}
+		NoVerify, NoGuard, NoUndo, NoRevive}
 }
 
 // New makes a world of machines without a cluster, for plain tests.
