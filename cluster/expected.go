@@ -17,7 +17,7 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 	conf := v.Conf.Config()
 	parts := partitions(v)
 	part := choosePartition(&ps, parts)
-	if part == nil {
+	if part == nil || !v.hasNodelist(&ps) {
 		return nil, ps
 	}
 	var members []Member

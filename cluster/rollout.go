@@ -277,8 +277,7 @@ func (v *View) settled(ps *Problems, force bool) {
 		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
 			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
 	}
-	if len(conf.Nodes) == 0 {
-		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node", "corosync.conf has no nodelist")
+	if !v.hasNodelist(ps) {
 		return
 	}
 	for _, n := range v.Conf.Config().Nodes {
@@ -339,6 +338,17 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 	}
 	v.oneKey(ps, conf)
+}
+
+// hasNodelist checks that the file says who belongs to the cluster, which with
+// multicast it need not.
+func (v *View) hasNodelist(ps *Problems) bool {
+	if len(v.Conf.Config().Nodes) > 0 {
+		return true
+	}
+	ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
+		"corosync.conf has no nodelist, and so does not say who belongs to the cluster")
+	return false
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's
