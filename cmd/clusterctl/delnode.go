@@ -56,7 +56,7 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 			case !s.Offline:
 				return ""
 			}
-			return fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), c.plan.Cluster, how)
+			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)
 		},
 		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
 	if err != nil || !c.done {
@@ -66,7 +66,7 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": true})
 	}
-	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", c.plan.Cluster, strings.Join(names, ", "))
+	_, err = fmt.Fprintf(a.env.Out, "%s goes on without %s\n", theCluster(c.plan.Cluster), strings.Join(names, ", "))
 	return err
 }
 
@@ -103,7 +103,7 @@ func (a *app) expected(ctx context.Context, votes int) error {
 	c, err := a.change(ctx,
 		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanExpected(votes, v) },
 		func(c changed) string {
-			return fmt.Sprintf("Have cluster %s expect %s?", c.plan.Cluster, plural(votes, "vote"))
+			return fmt.Sprintf("Have %s expect %s?", theCluster(c.plan.Cluster), plural(votes, "vote"))
 		}, nil)
 	if err != nil || a.dryRun {
 		return err
