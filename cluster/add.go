@@ -35,6 +35,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	var ps Problems
 	conf := v.Conf.Config()
 	v.settled(&ps, false)
+	v.noDevice(&ps)
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)

@@ -30,7 +30,13 @@ const (
 	CodeDuplicate     Code = "duplicate"
 	CodeNoSuchNode    Code = "no-such-node"
 	CodeNoSuchVersion Code = "no-such-version"
+	CodeNeedsRestart  Code = "needs-restart"
 	CodeNeedsYes      Code = "needs-yes"
+	CodeBadPath       Code = "bad-path"
+	CodeNotSet        Code = "not-set"
+	CodeConfFile      Code = "conf-file"
+	CodeConfEdit      Code = "conf-edit"
+	CodeConfErrors    Code = "conf-errors"
 	CodeNoCluster     Code = "no-cluster"
 	CodeUnevenLinks   Code = "uneven-links"
 	CodeMixedFamily   Code = "mixed-families"
@@ -66,6 +72,8 @@ const (
 	CodeNoRunning     Code = "not-running"
 	CodeChanged       Code = "changed"
 	CodeFinished      Code = "finished"
+	CodeKeyUnused     Code = "key-unused"
+	CodeKeyElsewhere  Code = "key-elsewhere"
 
 	CodeUnreachable Code = "unreachable"
 	CodeAuth        Code = "auth"
@@ -82,6 +90,7 @@ const (
 	CodeConfigPending Code = "config-pending"
 	CodeVersionDrift  Code = "version-drift"
 	CodeKeyDrift      Code = "key-drift"
+	CodeKeyOwed       Code = "key-owed"
 	CodeUnknownMember Code = "unknown-member"
 	CodeLinkDown      Code = "link-down"
 	CodeExpected      Code = "expected-votes"
@@ -112,7 +121,13 @@ func CodeTable() []CodeInfo {
 		{CodeDuplicate, Usage, "the same name, id or address given twice"},
 		{CodeNoSuchNode, Usage, "a node that is not in the cluster's nodelist"},
 		{CodeNoSuchVersion, Usage, "a version of corosync.conf that is not kept on the nodes"},
+		{CodeNeedsRestart, Refused, "a change of corosync.conf that a reload does not bring into effect"},
 		{CodeNeedsYes, Usage, "the command asks before it goes on, and there is no terminal to ask on"},
+		{CodeBadPath, Usage, "a path or key that corosync.conf does not have, or a value that the key does not take"},
+		{CodeNotSet, Refused, "a key that is not set in corosync.conf"},
+		{CodeConfFile, Refused, "a file that cannot be read or written, or is no corosync.conf"},
+		{CodeConfEdit, Refused, "a change that cannot be made in this corosync.conf"},
+		{CodeConfErrors, Refused, "corosync.conf has errors that stand in the way, or the change would make some"},
 		{CodeNoCluster, Refused, "no cluster was named, and none is found here"},
 		{CodeUnevenLinks, Refused, "links that are not the same on all nodes"},
 		{CodeMixedFamily, Refused, "a link with IPv4 on one node and IPv6 on another"},
@@ -125,7 +140,7 @@ func CodeTable() []CodeInfo {
 		{CodeDifferent, Refused, "the cluster exists already and is not as asked"},
 		{CodeOtherCluster, Refused, "a node that carries the configuration of another cluster"},
 		{CodeLiveMember, Refused, "a node that is running as a member of another cluster"},
-		{CodeKeyExists, Refused, "a node that carries a cluster key"},
+		{CodeKeyExists, Refused, "a node that carries a cluster key, or a key file that is there already"},
 		{CodeNotInstalled, Refused, "a needed program is not installed on the node"},
 		{CodeNoSystemd, Refused, "the node is not run by systemd"},
 		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
@@ -147,6 +162,8 @@ func CodeTable() []CodeInfo {
 		{CodeLast, Refused, "no node would be left"},
 		{CodeChanged, Refused, "a node changed between the look at it and the taking of its lock"},
 		{CodeFinished, Refused, "the operation that was to be undone had been finished"},
+		{CodeKeyUnused, Refused, "the cluster does not encrypt, so that it has no key to change"},
+		{CodeKeyElsewhere, Refused, "the cluster's key is not in the file that clusterctl changes"},
 		{CodeNoRunning, Refused, "corosync does not run where it is needed"},
 		{CodeUnreachable, Unreachable, "a node does not answer"},
 		{CodeAuth, Unreachable, "a node does not accept the login"},
@@ -162,6 +179,7 @@ func CodeTable() []CodeInfo {
 		{CodeConfigPending, Finding, "a node runs another config_version than its file has"},
 		{CodeVersionDrift, Finding, "members run different config_versions"},
 		{CodeKeyDrift, Finding, "the nodes do not have the same authkey"},
+		{CodeKeyOwed, Finding, "the authkey is still the one that a removed node has"},
 		{CodeUnknownMember, Finding, "a member that corosync.conf does not list"},
 		{CodeLinkDown, Finding, "a link between two members is down"},
 		{CodeExpected, Finding, "the expected votes are not what the file says"},

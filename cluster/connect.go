@@ -21,6 +21,9 @@ type Connector struct {
 	Hostname string // this machine's own name
 	Sudo     bool
 
+	// Connect, where it is set, connects to nodes in place of SSH.
+	Connect func(ctx context.Context, n PlanNode) (Node, error)
+
 	// Through dials all nodes but Direct, where it is set: join reaches the
 	// members by the one it logs in to.
 	Through *ssh.Dialer
@@ -41,6 +44,9 @@ func (c *Connector) Endpoint(n PlanNode) ssh.Endpoint { return c.dialer(n).Effec
 // Node connects to a node: to the first of its addresses that answers, or to
 // this machine when it has no address but its name and that is this machine's.
 func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
+	if c.Connect != nil {
+		return c.Connect(ctx, n)
+	}
 	if c.isLocal(n) {
 		shell, err := ssh.Local(n.Name, c.Sudo && os.Geteuid() != 0).Shell(ctx)
 		if err != nil {

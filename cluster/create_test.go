@@ -240,6 +240,17 @@ func TestCreateSetsTwoNodeForTwoNodesOnly(t *testing.T) {
 	}
 }
 
+func TestCreateWritesAFileWithoutFindings(t *testing.T) {
+	facts := append(three(), machine(4))
+	names := []string{"n1", "n2", "n3", "n4"}
+	for n := range len(names) {
+		conf := newConf(t, planOf(t, request(names[:n+1]...), facts[:n+1]))
+		for _, f := range conf.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			t.Errorf("%d nodes: %s: %s", n+1, f.Code, f.Message)
+		}
+	}
+}
+
 func TestCreateNumbersNodesAroundGivenIDs(t *testing.T) {
 	conf := newConf(t, planOf(t, request("n1", "n2,id=1", "n3"), three())).Config()
 	got := []uint32{conf.Nodes[0].ID, conf.Nodes[1].ID, conf.Nodes[2].ID}

@@ -13,6 +13,7 @@ type DeleteSpec struct {
 	Nodes   []string // names or node ids
 	Offline bool     // they are dead, and are not waited for
 	Force   bool     // also when the rest is, or will be, without quorum
+	NewKey  []byte   // what the rest changes its authkey to in the end; nil: it keeps it
 }
 
 // PlanDelete plans that nodes leave a running cluster. The error, if any, is
@@ -22,7 +23,8 @@ type DeleteSpec struct {
 // second reload takes them off the list, so that quorum never depends on a node
 // that is on its way out. Nodes that are dead are taken off at once, with the
 // first reload. With last_man_standing votes must be equal at all times: there
-// the nodes keep theirs until they are off the list.
+// the nodes keep theirs until they are off the list. When all that is done, the
+// rest changes its key; that may fail, and the nodes are out all the same.
 func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	var ps Problems
 	leaving := v.leaving(&ps, s)
@@ -42,7 +44,10 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 		p.Notes = slices.Clone(ps)
 		d := newDeleting(v, p, leaving, rollouts)
 		d.roll.force = s.Force
-		return d.roll, d.all(s.Force)
+		if err := d.all(s.Force); err != nil || s.NewKey == nil {
+			return d.roll, err
+		}
+		return d.roll, d.lockOutByKey(s.NewKey)
 	})
 }
 
@@ -108,6 +113,7 @@ func fenced(ps *Problems, n *ViewNode) {
 func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 	var all Problems
 	v.settled(&all, s.Force)
+	v.noDevice(&all)
 	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
 	for _, p := range all {
 		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {
@@ -148,9 +154,10 @@ func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting 
 }
 
 // all plans that the dead go first, which makes the expected votes fewer, and
-// then those that are alive: all at once or, when one voter is left, the last
-// to go after the others, because two_node carries it only while no more than
-// two are members.
+// then those that are alive: all at once or, when one or two voters are left,
+// the last to go after the others, because two_node carries them only while no
+// more than two are members: with two voters and three others that are on their
+// way out, a voter that dies would take quorum with it.
 func (d *deleting) all(force bool) error {
 	if len(d.dead) > 0 {
 		if err := d.unlist(d.dead); err != nil {
@@ -163,7 +170,7 @@ func (d *deleting) all(force bool) error {
 		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
 	groups := [][]*ViewNode{d.alive}
-	if n := len(d.alive); n > 1 && voters(d.settled()) == 1 {
+	if n := len(d.alive); n > 1 && voters(d.settled()) <= 2 {
 		groups = [][]*ViewNode{d.alive[:n-1], d.alive[n-1:]}
 	}
 	for _, g := range groups {
@@ -208,8 +215,9 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	}
 	// When this is taken back, the nodes that were stopped are started again:
 	// their file must not be behind the one that the others run by then.
-	if last := &d.plan.Steps[len(d.plan.Steps)-1]; last.Class == ClassReload && len(stopping) > 0 {
-		last.Undo = append(last.Undo, Act{Nodes: membersOf(stopping), Ops: last.Undo[0].Ops[:1]})
+	if len(d.roll.members) > 0 && len(stopping) > 0 {
+		swap := &d.plan.Steps[len(d.plan.Steps)-2]
+		swap.Undo = append(swap.Undo, Act{Nodes: membersOf(stopping), Ops: swap.Undo[0].Ops})
 	}
 	return nil
 }

@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -44,6 +47,7 @@ type UnfinishedOpError struct {
 	Node  string // one that took part, to ask with -H
 	Cause error  // why it stopped
 	Undo  error  // why it could not be taken back; nil when it was not tried
+	Stood string // what was reached for good, see Step.Stands
 }
 
 func (e *UnfinishedOpError) Error() string {
@@ -62,8 +66,23 @@ func (e *UnfinishedOpError) Unwrap() []error {
 	return []error{e.Cause, e.Undo}
 }
 
-// UndoneError tells that an operation failed and that all of it was taken back.
-type UndoneError struct{ Cause error }
+// UndoneError tells that an operation failed and that all of it was taken back,
+// or all but what had been reached for good.
+type UndoneError struct {
+	Cause error
+	Stood string // what was reached for good, see Step.Stands; "": all was taken back
+}
+
+// Stood says what stands of a plan that failed with err: see Step.Stands.
+func Stood(err error) string {
+	if u, ok := errors.AsType[*UndoneError](err); ok {
+		return u.Stood
+	}
+	if u, ok := errors.AsType[*UnfinishedOpError](err); ok {
+		return u.Stood
+	}
+	return ""
+}
 
 func (e *UndoneError) Error() string { return e.Cause.Error() }
 func (e *UndoneError) Unwrap() error { return e.Cause }
@@ -123,6 +142,12 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 		return Problems{{Error, CodeUnfinished, "", fmt.Sprintf("operation %s was being undone; it cannot go on any more", op.ID),
 			"clusterctl op undo " + op.ID}}
 	}
+	for _, name := range r.names() {
+		if _, read := r.logs[name]; !read {
+			return &NodeError{Node: name, Code: CodeUnreachable, Err: errors.New("its journal cannot be read"),
+				Remedy: "bring it back, or: clusterctl op undo " + op.ID}
+		}
+	}
 	if err := r.loadBlobs(ctx); err != nil {
 		return err
 	}
@@ -153,7 +178,7 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		return err
 	}
 	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
-		return r.unfinished(errors.New("it was not taken back everywhere"), err)
+		return r.unfinished(errors.New("it was not taken back everywhere"), err, op.Stood())
 	}
 	return nil
 }
@@ -166,8 +191,8 @@ func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
 	return r
 }
 
-func (r *run) unfinished(cause, undo error) error {
-	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
+func (r *run) unfinished(cause, undo error, stood string) error {
+	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo, Stood: stood}
 	for _, name := range r.names() {
 		if r.nodes[name] != nil {
 			e.Node = name
@@ -318,12 +343,14 @@ func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) 
 			return nil
 		}
 		e, err := n.Journal(ctx, op.ID)
-		if err != nil || e == nil {
+		if err != nil {
 			return nodeErr(name, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		now.logs[name] = e.Log
+		if now.logs[name] = nil; e != nil {
+			now.logs[name] = e.Log
+		}
 		return nil
 	})
 	now.State, now.Step = now.judge(false)
@@ -340,7 +367,7 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return nodeErr(name, err)
 		}
-		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units, r.ended)
+		err = n.Begin(ctx, r.entry, r.entry.Plan.blobsFor(name), paths, units, r.ended)
 		if u, ok := errors.AsType[*UnfinishedError](err); ok {
 			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
 				Remedy: fmt.Sprintf("clusterctl -H %s op resume %s, or: clusterctl -H %s op undo %s", name, u.ID, name, u.ID)}
@@ -362,25 +389,30 @@ func (r *run) forget(ctx context.Context) {
 	})
 }
 
-// loadBlobs fetches the new contents from the first journal that has them,
-// where the plan was read from a journal and has none.
+// loadBlobs fetches the new contents from the journals, where the plan was read
+// from one and has none. No journal need have all of them.
 func (r *run) loadBlobs(ctx context.Context) error {
 	if len(r.entry.Plan.Blobs) > 0 {
 		return nil
 	}
+	all := map[string][]byte{}
 	var last error
 	for _, name := range r.names() {
 		if r.nodes[name] == nil {
 			continue
 		}
 		blobs, err := r.nodes[name].Blobs(ctx, r.entry.ID)
-		if err == nil {
-			r.entry.Plan.Blobs = blobs
-			return nil
+		if err != nil {
+			last = nodeErr(name, err)
+			continue
 		}
-		last = nodeErr(name, err)
+		maps.Copy(all, blobs)
 	}
-	return last
+	if len(all) == 0 {
+		return last
+	}
+	r.entry.Plan.Blobs = all
+	return nil
 }
 
 // finish does the steps from the one with index first, and takes all back when
@@ -398,10 +430,11 @@ func (r *run) finish(ctx context.Context, first int) error {
 			err = context.Cause(ctx)
 		}
 		undoErr := r.undo(ctx, i, nil)
+		_, stood := r.entry.Plan.from(i)
 		if undoErr != nil {
-			return r.unfinished(err, undoErr)
+			return r.unfinished(err, undoErr, stood)
 		}
-		return &UndoneError{err}
+		return &UndoneError{err, stood}
 	}
 	return r.end(ctx, Done, nil)
 }
@@ -412,18 +445,32 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return err
 	}
 	note := Note{Doing, step.ID}
+	var refused error
 	act := func(name string) error {
+		if step.Do.One { // each time that one is asked
+			if refused = r.guard(ctx, step.Do, false); refused == nil {
+				refused = r.guardLinks(ctx, step.Do)
+			}
+			if refused != nil {
+				return nil
+			}
+		}
 		n, err := r.node(ctx, name)
 		if err == nil {
 			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
 		}
 		return stepErr(name, step.What, err)
 	}
-	if err := r.guard(ctx, step.Do, false); err != nil {
+	if !step.Do.One {
+		if err := r.guard(ctx, step.Do, false); err != nil {
+			return err
+		}
+	}
+	if err := r.guardStop(ctx, step.Do); err != nil {
 		return err
 	}
 	err := r.onNodes(step.Do, act)
-	if err != nil || step.Do.Want == nil {
+	if err = cmp.Or(refused, err); err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
@@ -431,12 +478,14 @@ func (r *run) do(ctx context.Context, step Step) error {
 
 // guard refuses a reload that would cost quorum as things are now, since members
 // may have died after it was planned. The votes present are held against the
-// expected votes of before and after, whichever are more; and of the votes of a
+// expected votes of before, as long as another member may tell of them, and of
+// after, whichever are more; and of the votes of a
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
-// A corosync that a reload makes wait for all needs all votes.
+// Every member is asked, since corosync takes a second or more to find out that
+// one has died. A corosync that a reload makes wait for all needs all votes.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
-	if a.Conf == "" || a.Want == nil || !a.Want.Quorate {
+	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
 	}
 	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])
@@ -444,16 +493,21 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		return fmt.Errorf("read the planned configuration: %w", err)
 	}
 	conf := f.Config()
-	for _, name := range a.Nodes {
-		n, err := r.node(ctx, name)
+	return each(a.Nodes, func(name string) error {
+		rt, err := r.up(ctx, name)
 		if err != nil {
-			continue
+			if undo {
+				return nil // it is not waited for, or found out about by doing it
+			}
+			return nodeErr(name, err)
 		}
-		rt, err := n.Runtime(ctx)
-		if err != nil || rt == nil || rt.Err != nil {
-			continue
+		if rt.Err != nil {
+			return nil // it says nothing; doing it tells
 		}
-		votes, after, expected := 0, 0, max(rt.Quorum.Expected, conf.ExpectedVotes())
+		votes, after, expected := 0, 0, conf.ExpectedVotes()
+		if len(rt.Quorum.Members) > 1 {
+			expected = max(expected, rt.Quorum.Expected)
+		}
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
 			for _, c := range conf.Nodes {
@@ -474,11 +528,93 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if votes >= needed {
 			return nil
 		}
+		return &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
+			Err: fmt.Errorf("a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)}
+	})
+}
+
+// up reads what corosync says on a node; it is an error when it does not run.
+func (r *run) up(ctx context.Context, name string) (*Runtime, error) {
+	n, err := r.node(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := n.Runtime(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case rt == nil:
+		return nil, notRunning(name)
+	}
+	return rt, nil
+}
+
+func notRunning(node string) error {
+	return &NodeError{Node: node, Code: CodeNoRunning, Err: errors.New("corosync does not run there any more"), Remedy: "clusterctl start " + node}
+}
+
+// guardStop refuses to stop nodes whose votes quorum needs as things are now,
+// since members may have died after it was planned.
+func (r *run) guardStop(ctx context.Context, a Act) error {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate {
+		return nil
+	}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil || rt.Err != nil {
+			continue
+		}
+		left := rt.Quorum.Total
+		for _, q := range rt.Quorum.Members {
+			if slices.Contains(a.Leave, q.NodeID) {
+				left -= q.Votes
+			}
+		}
+		if left >= rt.Quorum.Quorum {
+			return nil
+		}
 		var ps Problems
-		ps.add(CodeQuorum, "", "bring back the members that are away", "a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)
+		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
 		return ps
 	}
-	return nil // nobody to ask: doing it tells
+	return nil // nobody to ask: what comes after tells
+}
+
+// guardLinks refuses to take a link away when none of those that are to carry
+// the cluster connects all members as things are now.
+func (r *run) guardLinks(ctx context.Context, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	seen := map[Member]*Runtime{}
+	for _, m := range a.Want.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		seen[m] = rt
+	}
+	missing := ""
+	for _, link := range a.Carry {
+		missing = ""
+		for _, m := range a.Want.Members {
+			if rt := seen[m]; rt.Err == nil {
+				missing = Want{Members: a.Want.Members, Links: []int{link}}.missingLinks(m, rt)
+			} else {
+				missing = "corosync does not answer"
+			}
+			if missing != "" {
+				missing = m.Name + ": " + missing
+				break
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+	}
+	var ps Problems
+	ps.add(CodeLinkDown, "", "mend the other links first", "no other link connects all members now: %s", missing)
+	return ps
 }
 
 // onNodes calls f for the nodes of an act: for all at once, or, when one is
@@ -497,13 +633,15 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 	return err
 }
 
-// undo takes back the steps up to the one with index last, in reverse, under a
-// deadline of its own, and ends the journal. A node that was lost is waited
-// for a while; then the others are brought back without it.
+// undo takes back the steps up to the one with index last, in reverse and as far
+// as nothing stands, under a deadline of its own, and ends the journal. A node
+// that was lost is waited for a while; then the others are brought back without
+// it.
 //
 // With owed, the others were brought back before: only these nodes get their
 // files and services back. Their corosync is not started then, since the
-// cluster may have a newer configuration by now.
+// cluster may have a newer configuration by now. Nodes whose journal was not
+// read take no part: what is to be taken back there is not known.
 func (r *run) undo(ctx context.Context, last int, owed []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -512,8 +650,16 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 		grace = 30 * time.Second
 	}
 	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}, owed: owed}
+	if r.logs != nil {
+		for _, name := range r.names() {
+			if _, read := r.logs[name]; !read {
+				u.failed[name] = true
+			}
+		}
+	}
 	var errs error
-	for i := last; i >= 0; i-- {
+	first, _ := r.entry.Plan.from(last)
+	for i := last; i >= first; i-- {
 		step := r.entry.Plan.Steps[i]
 		ended := r.report("undo: " + step.What)
 		var failed error
@@ -532,8 +678,13 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 			errs = multierror.Append(errs, failed)
 		}
 	}
-	if len(u.failed) > 0 && u.seen(ctx) {
-		return errs // a member that is not brought back: the cluster is not done with
+	if u.blind(ctx) { // a member that is not brought back: the cluster is not done with
+		return multierror.Append(errs, u.outOfSight())
+	}
+	if r.Report != nil {
+		for _, name := range u.down {
+			r.Report.Warn(fmt.Sprintf("%s: corosync does not run there; clusterctl start %s", name, name))
+		}
 	}
 	if err := r.end(ctx, Undone, u.failed); err != nil {
 		errs = multierror.Append(errs, err)
@@ -546,40 +697,66 @@ type undoing struct {
 	*run
 	patience time.Time // until then a lost node is waited for
 	owed     []string  // nil: all nodes
+	down     []string  // nodes that are found to run no corosync
 
 	mu     sync.Mutex
 	failed map[string]bool // nodes that are left out from now on
 }
 
 // act carries out one act of undoing a step on the nodes that are still with us.
-// name is what the journal calls it. A node whose journal has it already is left
-// alone, lest a later one be spoilt; what one of several nodes does for all is
-// repeated, since some of them may have been away.
+// name is what the journal calls it. A node whose journal has a later one already
+// is left alone, lest that be spoilt; the last one is repeated, since the node may
+// have been restarted after it, and so is what one of several nodes does for all.
 // unseen tells that its effect was not seen in time.
 func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
+	overtaken := u.overtaken(name, a.Nodes)
 	if u.owed != nil {
+		a = u.belated(ctx, a)
+	}
+	a.Nodes = u.left(a.Nodes)
+	if overtaken { // its effect was seen before, and is that of a later one by now
+		a.Want, a.Ops = nil, withoutStart(a.Ops)
 		if a.One {
 			return false, nil
 		}
-		a.Want = nil
-		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !slices.Contains(u.owed, n) })
-		a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind == OpRevive })
 	}
-	a.Nodes = u.left(a.Nodes)
-	if err := u.guard(ctx, a, true); err != nil {
+	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
+		return true, u.outOfSight()
+	}
+	if starts(a.Ops) && u.blind(ctx) {
+		a.Ops = withoutStart(a.Ops)
+	}
+	if len(a.Ops) == 0 {
+		a.Nodes = nil // not noted: it is still to be done
+	}
+	if a.One {
+		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool {
+			_, err := u.up(ctx, n)
+			return is(err, CodeNoRunning)
+		})
+	}
+	if err := u.guarded(ctx, a); err != nil {
 		return true, err
 	}
 	if len(a.Nodes) > 0 {
+		var stuck atomic.Bool
 		err = u.onNodes(a, func(node string) error {
-			if !a.One && slices.Contains(u.logs[node], Note{Undid, name}) {
+			if !a.One && u.passed(node, name) {
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
-			if err != nil {
+			switch {
+			case err == nil:
+			case again(err):
 				u.lose(node)
+			default:
+				stuck.Store(true)
 			}
 			return stepErr(node, "undo "+step.What, err)
 		})
+		if stuck.Load() { // it answers, and what it has is what the others have so far
+			return true, err
+		}
 	}
 	if a.Want == nil {
 		return false, err
@@ -588,11 +765,16 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	want.Later = true
 	want.Links = nil // a link that went down is perhaps why this is taken back
 	for {
-		// A node that is lost need not be seen any more, nor asked.
-		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool { return u.nodes[m.Name] == nil || u.isFailed(m.Name) })
+		// A node that is lost need not be seen any more, nor asked; one that runs no
+		// corosync has its files, and can be started.
+		away := len(want.Members)
+		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
+			return u.isDown(m.Name) || u.isFailed(m.Name) || u.nodes[m.Name] == nil
+		})
+		want.Quorate = want.Quorate && len(want.Members) == away
 		werr := u.await(ctx, want)
-		lost := lostAmong(werr)
-		if len(lost) == 0 {
+		lost, down := lostAmong(werr), downAmong(werr)
+		if len(lost)+len(down) == 0 {
 			if werr != nil {
 				return true, multierror.Append(err, werr)
 			}
@@ -602,9 +784,108 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			u.drop(node)
 			u.lose(node)
 		}
-		err = multierror.Append(err, werr)
+		u.down = append(u.down, down...)
+		if len(lost) > 0 {
+			err = multierror.Append(err, werr)
+		}
 	}
 }
+
+// guarded waits until a reload would not cost quorum: nodes that were started a
+// moment ago have yet to join.
+func (u *undoing) guarded(ctx context.Context, a Act) error {
+	if a.Want != nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, a.Want.Deadline)
+		defer cancel()
+	}
+	for {
+		err := u.guard(ctx, a, true)
+		if err == nil || a.Want == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollLast):
+		}
+	}
+}
+
+// belated is what is left of an act for nodes that were away when the others were
+// brought back: their files, and a reload where corosync runs and may have read
+// what is gone by now. Nothing is started, and nobody waited for: the cluster may
+// have gone on.
+func (u *undoing) belated(ctx context.Context, a Act) Act {
+	a.Want = nil
+	owes := func(n string) bool { return slices.Contains(u.owed, n) }
+	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
+	if !a.One {
+		a.Ops = slices.DeleteFunc(withoutStart(a.Ops), func(o Op) bool { return o.Kind == OpReread })
+		return a
+	}
+	a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind != OpReload })
+	a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
+		_, err := u.up(ctx, n)
+		return err != nil
+	})
+	if len(a.Ops) == 0 {
+		a.Nodes = nil
+	}
+	return a
+}
+
+// passed tells whether a later act than the one of that name was carried out on
+// the node already.
+func (u *undoing) passed(node, name string) bool {
+	log := u.logs[node]
+	at := slices.Index(log, Note{Undid, name})
+	return at >= 0 && slices.ContainsFunc(log[at+1:], func(n Note) bool { return n.Phase == Undid && n.Step != name })
+}
+
+// outOfSight is the error of a member that does not answer.
+func (u *undoing) outOfSight() error {
+	name := u.names()[slices.IndexFunc(u.names(), u.isFailed)]
+	return &NodeError{Node: name, Code: CodeUnreachable, Remedy: "bring it back, or stop it, and undo again",
+		Err: errors.New("it does not answer, and may run as a member with what is taken back")}
+}
+
+// putsConf tells whether ops give members another configuration.
+func putsConf(ops []Op) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+}
+
+func starts(ops []Op) bool { return len(withoutStart(ops)) < len(ops) }
+
+// withoutStart is ops without those that start something.
+func withoutStart(ops []Op) []Op {
+	return slices.DeleteFunc(slices.Clone(ops), func(o Op) bool { return o.Kind == OpRevive || o.Kind == OpStart })
+}
+
+// overtaken tells whether one of the nodes of an act has a later configuration
+// already than it has after the act: one that is behind is not started before it
+// has caught up.
+func (u *undoing) overtaken(name string, nodes []string) bool {
+	after := true
+	for _, step := range u.entry.Plan.Steps { // from the last act to the first
+		for j := len(step.Undo) - 1; j >= 0; j-- {
+			act := fmt.Sprintf("%s/%d", step.ID, j)
+			if act == name {
+				after = false
+			}
+			changes := slices.ContainsFunc(step.Undo[j].Ops, func(o Op) bool {
+				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpUnswap || o.Kind == OpRestore)
+			})
+			concerns := slices.ContainsFunc(step.Undo[j].Nodes, func(n string) bool { return slices.Contains(nodes, n) })
+			if after && changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (u *undoing) isDown(node string) bool { return slices.Contains(u.down, node) }
 
 func (u *undoing) lose(node string) {
 	u.mu.Lock()
@@ -625,6 +906,9 @@ func (u *undoing) left(names []string) []string {
 // seen tells whether a node that could not be brought back is seen as a member
 // by one that was.
 func (u *undoing) seen(ctx context.Context) bool {
+	if len(u.failed) == 0 {
+		return false
+	}
 	ids := map[ID]bool{}
 	for _, step := range u.entry.Plan.Steps {
 		for _, act := range append([]Act{step.Do}, step.Undo...) {
@@ -638,7 +922,8 @@ func (u *undoing) seen(ctx context.Context) bool {
 			}
 		}
 	}
-	for name, n := range u.nodes {
+	for _, name := range u.names() {
+		n := u.nodes[name]
 		if n == nil || u.failed[name] {
 			continue
 		}
@@ -655,15 +940,42 @@ func (u *undoing) seen(ctx context.Context) bool {
 	return false
 }
 
+// blind tells whether a node that is left out may still run what the cluster ran:
+// one that was brought back sees it, or none of these runs to tell.
+func (u *undoing) blind(ctx context.Context) bool {
+	if len(u.failed) == 0 {
+		return false
+	}
+	ran := false
+	for _, was := range u.entry.Plan.Seen {
+		ran = ran || was.Active && was.Version > 0
+	}
+	runs := false
+	for _, name := range u.left(u.names()) {
+		_, err := u.up(ctx, name)
+		runs = runs || err == nil
+	}
+	return ran && !runs || u.seen(ctx)
+}
+
 // lostAmong lists the nodes of which an error says that their connection was lost.
 func lostAmong(err error) []string {
+	return nodesOf(err, func(e *NodeError) bool { return lostConnection(e) })
+}
+
+// downAmong lists the nodes of which an error says that corosync does not run.
+func downAmong(err error) []string {
+	return nodesOf(err, func(e *NodeError) bool { return e.Code == CodeNoRunning })
+}
+
+func nodesOf(err error, is func(*NodeError) bool) []string {
 	var names []string
 	me, ok := errors.AsType[*multierror.Error](err)
 	if !ok {
 		return nil
 	}
 	for _, e := range me.Errors {
-		if ne, ok := errors.AsType[*NodeError](e); ok && lostConnection(e) {
+		if ne, ok := errors.AsType[*NodeError](e); ok && is(ne) {
 			names = append(names, ne.Node)
 		}
 	}
@@ -696,6 +1008,12 @@ func again(err error) bool {
 	_, held := errors.AsType[*HeldError](err) // the old shell still holds the lock
 	ne, ok := errors.AsType[*NodeError](err)
 	return lostConnection(err) || held || ok && ne.Code.Class() == Unreachable
+}
+
+// is tells whether an error is about a node and has that code.
+func is(err error, code Code) bool {
+	ne, ok := errors.AsType[*NodeError](err)
+	return ok && ne.Code == code
 }
 
 func lostConnection(err error) bool {

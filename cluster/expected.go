@@ -14,7 +14,7 @@ import (
 // versions.
 func PlanExpected(votes int, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	parts := partitions(v)
 	part := choosePartition(&ps, parts)
 	if part == nil || !v.hasNodelist(&ps) {

@@ -159,3 +159,36 @@ func FindVersion(all []ConfVersion, label string) (*ConfVersion, error) {
 	}
 	return nil, ps
 }
+
+// PlanRestore plans that a running cluster goes back to a configuration that it
+// had, as PlanConf does a change.
+func PlanRestore(was *ConfVersion, v *View) (*Plan, error) {
+	var ps Problems
+	old, err := corosyncconf.Parse(ConfPath, was.Text)
+	if err != nil {
+		ps.add(CodeConfigInvalid, "", "restore another version", "%v", err)
+		return nil, ps
+	}
+	key := func(n corosyncconf.Node) string { return fmt.Sprintf("%s (id %d)", n.Label(), n.ID) }
+	var then, now []string
+	for _, n := range old.Config().Nodes {
+		then = append(then, key(n))
+	}
+	for _, n := range v.Conf.Config().Nodes {
+		now = append(now, key(n))
+	}
+	for _, n := range then {
+		if !slices.Contains(now, n) {
+			ps.add(CodeDifferent, "", "clusterctl add it first", "that version has the node %s, which the cluster does not have now", n)
+		}
+	}
+	for _, n := range now {
+		if !slices.Contains(then, n) {
+			ps.add(CodeDifferent, "", "clusterctl delnode it first", "that version does not have the node %s, which the cluster has now", n)
+		}
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	return PlanConf(ConfSpec{What: fmt.Sprintf("go back to version %d", was.Version), Text: was.Text}, v)
+}

@@ -25,6 +25,9 @@ var factsScript string
 //go:embed script/runtime.sh
 var runtimeScript string
 
+//go:embed script/links.sh
+var linksScript string
+
 //go:embed script/history.sh
 var historyScript string
 
@@ -242,6 +245,18 @@ func (n *hostNode) Blobs(ctx context.Context, op string) (map[string][]byte, err
 		blobs[name] = s.out
 	}
 	return blobs, nil
+}
+
+func (n *hostNode) LinkStats(ctx context.Context) ([]LinkStat, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + linksScript})
+	if err != nil {
+		return nil, fmt.Errorf("read link state: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("read link state: %w", err)
+	}
+	return parseLinkStats(sec)
 }
 
 func (n *hostNode) Past(ctx context.Context) ([]Past, error) {

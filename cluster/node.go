@@ -49,6 +49,8 @@ type Node interface {
 	Retire(ctx context.Context, op string) error
 	// Blobs returns the journalled new contents of an operation, by hash.
 	Blobs(ctx context.Context, op string) (map[string][]byte, error)
+	// LinkStats returns what knet measures of the node's links.
+	LinkStats(ctx context.Context) ([]LinkStat, error)
 	// Past returns the operations that are over and still in the journal.
 	Past(ctx context.Context) ([]Past, error)
 	// Key returns the node's authkey.

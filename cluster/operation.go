@@ -105,17 +105,18 @@ func (o *Operation) index(step string) int {
 	return slices.IndexFunc(o.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
 }
 
-// owed lists, of an operation that was undone on some nodes, the others; nil
-// when it was undone on none.
+// owed lists, of an operation that was undone on some nodes, the others that it
+// may have changed: also those whose journal could not be read. It is nil when
+// the operation was undone on none.
 func (o *Operation) owed() []string {
 	var owed []string
 	undone := false
 	for _, name := range o.entry.Plan.NodeNames() {
-		log := o.logs[name]
+		log, read := o.logs[name]
 		switch {
 		case (Entry{Log: log}).Ended() == Undone:
 			undone = true
-		case len(log) > 0:
+		case len(log) > 0 || !read:
 			owed = append(owed, name)
 		}
 	}
@@ -151,6 +152,12 @@ func (o *Operation) firstOpen() int {
 	return len(o.entry.Plan.Steps)
 }
 
+// Stood says what of the operation stands when it is undone: see Step.Stands.
+func (o *Operation) Stood() string {
+	_, stood := o.entry.Plan.from(o.last())
+	return stood
+}
+
 // Plan returns what the operation was going to do.
 func (o *Operation) Plan() *Plan { return o.entry.Plan }
 
@@ -162,7 +169,8 @@ func (o *Operation) Left(undo bool) *Plan {
 		p.Steps = o.entry.Plan.Steps[min(o.firstOpen(), len(o.entry.Plan.Steps)):]
 		return &p
 	}
-	for i := o.last(); i >= 0; i-- {
+	first, _ := o.entry.Plan.from(o.last())
+	for i := o.last(); i >= first; i-- {
 		s := o.entry.Plan.Steps[i]
 		s.What = "undo: " + s.What
 		p.Steps = append(p.Steps, s)

@@ -23,7 +23,8 @@ type rollout struct {
 	nodes   []string // that carry the file: all that were reached
 	members []Member // of these, those where corosync runs
 	before  []Member // the members before the operation: what undoing comes back to
-	links   []int    // that are connected throughout
+	links   []int    // that are connected after the next one
+	linked  []int    // ... and after the one planned last
 	quorate bool     // whether the cluster is, and so has to stay
 	force   bool     // ... unless the admin wants it so
 	conf    *corosyncconf.File
@@ -49,6 +50,7 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 	}
 	r.before = r.members
 	r.links = v.connected(r.members)
+	r.linked = r.links
 	return r
 }
 
@@ -121,14 +123,31 @@ func (v *View) connected(members []Member) []int {
 
 // next edits the configuration and plans that the result takes effect.
 func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
+	conf := r.conf.Clone()
+	if err := edit(conf); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return r.replace(what, conf)
+}
+
+// replace plans that another configuration, which becomes the rollout's, takes
+// effect under the next version.
+func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	old := r.conf
-	conf, err := r.edited(edit)
+	conf, err := r.numbered(conf)
 	if err != nil {
 		return err
 	}
 	undo := old.Clone()
 	if err := undo.SetConfigVersion(r.back); err != nil {
 		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	if r.count > 0 && voters(old.Config()) == 1 && conf.Config().Quorum.TwoNode && !old.Config().Quorum.TwoNode {
+		// The second of two voters loses its vote while it is a member: two_node
+		// carries the first one then, and goes with the rollout before this one.
+		if err := undo.SetTwoNode(true); err != nil {
+			return fmt.Errorf("edit corosync.conf: %w", err)
+		}
 	}
 	now := reckon(conf.Config(), r.members).Tally()
 	if err := r.bears(what, now); err != nil {
@@ -141,37 +160,54 @@ func (r *rollout) next(what string, edit func(*corosyncconf.File) error) error {
 	r.count++
 	p := r.plan
 	was, is, back := p.blob(old.Bytes()), p.blob(conf.Bytes()), p.blob(undo.Bytes())
+	swap := Step{
+		ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
+		Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, rememberIDs(conf, r.top)}},
+		Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+	}
+	if len(r.members) > 0 {
+		// While this is taken back, nodes that came may be on their way out.
+		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
+		seen := r.want(undo)
+		seen.Members, seen.Links = stayed, r.linked
+		// From here on a node that restarts runs the new version, before any reload:
+		// the way back is by a higher one.
+		swap.Undo = []Act{
+			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
+			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
+			r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
+		}
+	}
 	p.Steps = append(p.Steps,
 		Step{
 			ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 			Do: Act{Nodes: r.nodes, Ops: []Op{
-				rememberIDs(old, r.top), rememberIDs(conf, r.top),
+				rememberIDs(old, r.top),
 				{Kind: OpTest, Path: ConfPath, Blob: back},
 				{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 			}},
 			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
 		},
-		Step{
-			ID: r.id("swap"), What: "put it in place", Class: ClassSwitch,
-			Do:   Act{Nodes: r.nodes, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
-			Undo: []Act{{Nodes: r.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}, {Kind: OpRevive, Unit: "corosync"}}}},
-		})
+		swap)
 	if len(r.members) > 0 {
-		// While this is taken back, nodes that came may be on their way out.
-		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
-		seen := r.want(undo)
-		seen.Members = stayed
+		do := r.reload(r.members, is, r.want(conf))
+		do.Carry = r.carry()
 		p.Steps = append(p.Steps, Step{
-			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload,
-			Do: r.reload(r.members, is, r.want(conf)),
-			Undo: []Act{
-				{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}, {Kind: OpRevive, Unit: "corosync"}}},
-				r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
-			},
+			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
 	}
-	r.conf = conf
+	r.conf, r.linked = conf, r.links
 	return nil
+}
+
+// carry are the links that carry the cluster while the next rollout takes
+// another away; nil if none goes.
+func (r *rollout) carry() []int {
+	gone := func(n int) bool { return !slices.Contains(r.links, n) }
+	if len(r.members) < 2 || !slices.ContainsFunc(r.linked, gone) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.linked), gone)
 }
 
 // bears refuses a reload after which, with the votes of now, the cluster would
@@ -227,12 +263,8 @@ func regain(from, to corosyncconf.Config) []Op {
 	return ops
 }
 
-// edited is the configuration after an edit, with its version one up.
-func (r *rollout) edited(edit func(*corosyncconf.File) error) (*corosyncconf.File, error) {
-	conf := r.conf.Clone()
-	if err := edit(conf); err != nil {
-		return nil, fmt.Errorf("edit corosync.conf: %w", err)
-	}
+// numbered gives a configuration the next version.
+func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) {
 	r.version++
 	if err := conf.SetConfigVersion(r.version); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)
@@ -272,10 +304,6 @@ func (v *View) settled(ps *Problems, force bool) {
 		ps.add(CodePartition, "", "mend the network between them first; clusterctl status shows it", "the cluster is split into %d partitions", len(parts))
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
-	}
-	if conf.Quorum.Device != nil {
-		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
-			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
 	}
 	if !v.hasNodelist(ps) {
 		return
@@ -349,6 +377,14 @@ func (v *View) hasNodelist(ps *Problems) bool {
 	ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
 		"corosync.conf has no nodelist, and so does not say who belongs to the cluster")
 	return false
+}
+
+// noDevice refuses a cluster whose votes a change of its nodes would upset.
+func (v *View) noDevice(ps *Problems) {
+	if v.Conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, "", "take the quorum device out first, and set it up again afterwards",
+			"the cluster has a quorum device, whose votes depend on the number of nodes; that is not handled yet")
+	}
 }
 
 // oneKey refuses when the nodes have different keys: a reload reads the key's

@@ -168,18 +168,12 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 			p.Notes.warn(CodeQuorum, "", "start the others as well", "the cluster will not be quorate: %d of %d votes, %d needed; away: %s",
 				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
 		}
-		p.Steps = append(p.Steps, Step{
-			ID: "start", What: "start corosync on " + andList(names), Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
-		})
+		start := unitStep("start", OpStart, "corosync", names)
+		start.Do.Want = &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
+		p.Steps = append(p.Steps, start)
 	}
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "start pacemaker on " + andList(paced), Class: ClassStart,
-			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStart, Unit: "pacemaker"}}},
-			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
-		})
+		p.Steps = append(p.Steps, unitStep("pacemaker", OpStart, "pacemaker", paced))
 	}
 	return p, nil
 }
@@ -188,19 +182,14 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 // them runs.
 func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	var names, paced []string
 	var ids []ID
 	for _, n := range s.choose(&ps, v, "stop") {
 		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
 		}
-		for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
-			if n.Facts.Units[unit].Running() {
-				ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
-					"%s runs there and could fence the node when corosync stops", unit)
-			}
-		}
+		n.fenced(&ps)
 		if n.Facts.Units["corosync"].Running() {
 			names = append(names, n.Name)
 			ids = append(ids, n.Conf.ID)
@@ -225,23 +214,14 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 		return p, nil
 	}
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, Step{
-			ID: "pacemaker", What: "stop pacemaker on " + andList(paced), Class: ClassStop,
-			Do:   Act{Nodes: paced, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}}},
-			Undo: []Act{{Nodes: paced, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
-		})
+		p.Steps = append(p.Steps, unitStep("pacemaker", OpStop, "pacemaker", paced))
 	}
-	var rest []Member
-	for _, n := range v.Nodes {
-		if n.active() && n.Conf != nil && !slices.Contains(names, n.Name) {
-			rest = append(rest, Member{n.Name, n.Conf.ID})
-		}
+	stop := unitStep("stop", OpStop, "corosync", names)
+	stop.Do.Want = &Want{Members: v.members(names), Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}
+	if !s.All {
+		stop.Do.Leave = ids
 	}
-	p.Steps = append(p.Steps, Step{
-		ID: "stop", What: "stop corosync on " + andList(names), Class: ClassStop,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}, Want: &Want{Members: rest, Gone: ids, Quorate: after.Quorate, Deadline: formTime(len(conf.Nodes))}},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}}},
-	})
+	p.Steps = append(p.Steps, stop)
 	return p, nil
 }
 

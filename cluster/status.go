@@ -460,6 +460,9 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 			}
 		}
 	}
+	if gone := owedTo(v); len(gone) > 0 {
+		ps.warn(CodeKeyOwed, "", "clusterctl key rotate, once every node is there", "the key is still the one that %s %s, which left", andList(gone), theirs(len(gone), "has", "have"))
+	}
 	if len(corosyncs) > 1 {
 		var texts []string
 		for _, ver := range slices.Sorted(maps.Keys(corosyncs)) {

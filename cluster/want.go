@@ -40,6 +40,9 @@ func (r *run) await(ctx context.Context, w Want) error {
 			case lostConnection(err) || err != nil && ctx.Err() == nil:
 				cancel()
 				return nodeErr(m.Name, err)
+			case err == nil && rt == nil && w.Later:
+				cancel()
+				return notRunning(m.Name)
 			case err == nil:
 				if missing = w.missing(rt); missing != "" {
 					break
@@ -112,7 +115,18 @@ func (w Want) missing(r *Runtime) string {
 	if w.Expected != 0 && r.Quorum.Expected != w.Expected {
 		return fmt.Sprintf("it expects %d votes, not %d", r.Quorum.Expected, w.Expected)
 	}
-	return w.missingVersion(r)
+	if missing := w.missingVersion(r); missing != "" {
+		return missing
+	}
+	for _, c := range w.Cmap {
+		switch got, ok := r.Cmap[c.Key]; {
+		case c.Absent && ok:
+			return fmt.Sprintf("it still runs with %s = %s", c.Key, got.Text)
+		case !c.Absent && got.Text != c.Value:
+			return fmt.Sprintf("it runs with %s = %q, not %q", c.Key, got.Text, c.Value)
+		}
+	}
+	return ""
 }
 
 // missingVersion says why w.Version does not run, or not in full. The tool that

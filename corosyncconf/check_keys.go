@@ -119,6 +119,9 @@ func (c *checker) key(k Key, l *line) {
 			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", strings.TrimRight(text, " \t")))
 		return
 	}
+	if c.target.Release == V24 && k.Type == Choice && k.old != nil && k.old.ok(value) {
+		return
+	}
 	if want := k.refuses(value); want != "" {
 		c.report(CodeValueRange, Accepted, l, fmt.Sprintf("%s is %q, and it takes %s", path, value, want), "give it a value that it takes, or remove the line")
 	}

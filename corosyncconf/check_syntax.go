@@ -11,6 +11,7 @@ const (
 	CodeKeyName    Code = "key-name"
 	CodeNotAllowed Code = "not-allowed"
 	CodeBadValue   Code = "bad-value"
+	CodeCrash      Code = "crash"
 	CodeSwallowed  Code = "swallowed"
 )
 
@@ -19,6 +20,7 @@ var syntaxCodes = []CodeInfo{
 	{CodeKeyName, Bad, "a key whose name corosync cannot store"},
 	{CodeNotAllowed, Bad, "a key or section that its place does not take, or that is missing there"},
 	{CodeBadValue, Bad, "a value that is none of those, or not of the kind, that corosync's parser takes for the key"},
+	{CodeCrash, Bad, "a section where there should be none, on which the parser of this version may crash"},
 	{CodeSwallowed, Warning, "something that corosync 2.4 passes over without a word, and corosync 3 refuses"},
 }
 
@@ -27,16 +29,22 @@ var syntaxRemedies = map[Code]string{
 	CodeKeyName:    "use only letters, digits and . _ / : - in names",
 	CodeNotAllowed: "move it to where it belongs, add what is missing, or remove the section",
 	CodeBadValue:   "give the key a value that it takes",
+	CodeCrash:      "move the inner section to where it belongs",
 	CodeSwallowed:  "mend the line: this release does not do what it says, and the next one does not start with it",
 }
 
 // syntax reports what the parser refuses.
 func (c *checker) syntax() {
-	if c.target.Release == V24 {
+	switch {
+	case c.target.Release == V24:
 		c.syntax24()
 		return
+	case c.version != newest:
+		c.syntaxOlder()
+		return
 	}
-	_, errs := parse(c.file.name, c.file.Bytes())
+	var errs ErrorList
+	c.read, errs = parse(c.file.name, c.file.Bytes())
 	for _, e := range errs {
 		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.Msg, syntaxRemedies[e.Code])
 	}
@@ -49,6 +57,7 @@ func (c *checker) syntax() {
 func (c *checker) syntax24() {
 	plain, num := c.plain24()
 	f, errs := parse(c.file.name, []byte(plain))
+	c.read, c.num = f, num
 	for _, e := range errs {
 		at := c.file.lines[num[e.Line-1]-1]
 		switch {

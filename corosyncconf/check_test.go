@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -59,8 +60,8 @@ func TestKeysThatDoNothingAreFound(t *testing.T) {
 		"ringnumber 0 on 3.1":                 {"totem {\n\tinterface {\n\t\tringnumber: 0\n\t}\n}\n", corosyncconf.V31, []string{"key-release warning 3:15"}},
 		"ringnumber on 2.4":                   {"totem {\n\tinterface {\n\t\tringnumber: 1\n\t}\n}\n", corosyncconf.V24, nil},
 		"link_mode with udpu":                 {"totem {\n\ttransport: udpu\n\tlink_mode: active\n}\n", corosyncconf.V31, []string{"key-transport warning 3:2"}},
-		"a choice that is none":               {"logging {\n\tfileline: maybe\n}\n", corosyncconf.V31, []string{"value-range warning 2:12"}},
-		"a number that is too high":           {"totem {\n\ttoken_warning: 101\n}\n", corosyncconf.V31, []string{"value-range warning 2:17"}},
+		"a choice that is none":               {"totem {\n\tsecauth: maybe\n}\n", corosyncconf.V31, []string{"value-range warning 2:11"}},
+		"a number that is too high":           {"quorum {\n\ttwo_node: 2\n}\n", corosyncconf.V31, []string{"value-range warning 2:12"}},
 		"0 for the default":                   {"totem {\n\ttoken: 0\n}\n", corosyncconf.V31, nil},
 		"a value the parser refuses":          {"totem {\n\ttoken: fast\n}\n", corosyncconf.V31, nil},
 		"a comment after a value":             {"totem {\n\tcluster_name: a # the old one\n}\n", corosyncconf.V31, []string{"trailing-comment warning 2:16"}},
@@ -114,6 +115,28 @@ func TestCorosync24SwallowsWhatLaterOnesRefuse(t *testing.T) {
 	}
 }
 
+func TestCharactersThatAreNotSeenAreFound(t *testing.T) {
+	tests := map[string]struct{ text, want string }{
+		"a no-break space in a key":     {"totem {\n\u00a0token: 1\n}\n", "invisible-character warning 2:1"},
+		"a no-break space in a value":   {"totem {\n\tcluster_name: a\u00a0\n}\n", "invisible-character warning 2:17"},
+		"a no-break space by a section": {"totem\u00a0{\n}\n", "invisible-character warning 1:6"},
+		"a byte order mark":             {"\ufefftotem {\n}\n", "invisible-character warning 1:1"},
+		"a zero-width space":            {"totem {\n\ttoken: 50\u200b00\n}\n", "invisible-character warning 2:11"},
+		"an em space":                   {"totem {\n\ttoken:\u20031\n}\n", "invisible-character warning 2:8"},
+		"one in a comment":              {"totem {\n\t#\u00a0token: 1\n}\n", ""},
+		"letters of any alphabet":       {"totem {\n\tcluster_name: 東京-Köln\n}\n", ""},
+		"the byte 0xA0 alone":           {"totem {\n\xa0token: 1\n}\n", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(only(found(t, tt.text, corosyncconf.V31), corosyncconf.CodeInvisible), "\n")
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestRealFilesUseKnownKeys holds the table of keys to the files: each is
 // checked for the release that it is written for.
 func TestRealFilesUseKnownKeys(t *testing.T) {
@@ -158,4 +181,44 @@ func TestTheTableOfKeysIsSound(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestMemoryGrowsAsTheFileDoes reads, checks and lists files of bad input of
+// every kind, and files of twice their size: they take about twice the memory.
+func TestMemoryGrowsAsTheFileDoes(t *testing.T) {
+	kinds := map[string]string{
+		"blank lines":         "\n",
+		"binary":              "\x7fELF\x02\x00\xff{\x00}:\n",
+		"nesting":             "a {\n",
+		"nesting of totem":    "totem {\ninterface {\n",
+		"closing braces":      "}\n",
+		"lines without form":  "x\n",
+		"bad values":          "totem {\ntoken: x\n}\n",
+		"unknown keys":        "totem {\ntokne: 1\n}\n",
+		"long keys":           "totem {\n" + strings.Repeat("k", 300) + ": 1\n}\n",
+		"unknown sections":    "totme {\n}\n",
+		"values out of range": "logging {\ndebug: x\n}\n",
+		"nodes":               "nodelist {\nnode {\nname: n\nnodeid: 1\nring0_addr: 10.0.0.1\n}\n}\n",
+		"subsystems":          "logging {\nlogger_subsys {\nsubsys: A\ndebug: on\n}\n}\n",
+	}
+	const size = 1 << 15
+	for name, text := range kinds {
+		t.Run(name, func(t *testing.T) {
+			once, twice := allocated(strings.Repeat(text, size/len(text))), allocated(strings.Repeat(text, 2*(size/len(text))))
+			if twice > 3*once {
+				t.Errorf("%d bytes, and %d for twice as much", once, twice)
+			}
+		})
+	}
+}
+
+// allocated returns how many bytes it takes to read, check and list a file.
+func allocated(text string) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f, _ := corosyncconf.Parse("", []byte(text))
+	f.Check(corosyncconf.Target{Release: corosyncconf.V31})
+	f.Settings()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

@@ -17,6 +17,8 @@ type Change struct {
 	Words    string // one line: "token: 3000 ms -> 5000 ms"
 	Effect   Effect // what it takes to come into effect
 	Remark   string // what else is to be known, such as why Effect is not that of the key; may be empty
+	Node     bool   // a node came or went
+	Twice    bool   // of a reload: only a second one does all of it
 
 	// CmapKey is what a reload leaves in corosync's cmap, with the value
 	// CmapValue, or without one where the key is removed. It is empty where
@@ -144,7 +146,7 @@ func (c *comparison) cameOrWent(s side, kind ChangeKind, remark string) {
 			words = fmt.Sprintf("node %s (id %d) %s", text(n.pathLabel()), n.ID, kind)
 		}
 		c.changes = append(c.changes, Change{
-			Path: "nodelist.node[" + n.pathLabel() + "]", Kind: kind, Words: words, Effect: Reload, Remark: remark,
+			Path: "nodelist.node[" + n.pathLabel() + "]", Kind: kind, Words: words, Effect: Reload, Remark: remark, Node: true,
 		})
 	}
 }
@@ -412,6 +414,10 @@ func (c *comparison) key(id settingID, kind ChangeKind, old, new string) {
 		change.Words = c.words(id, k, kind, old, new)
 	}
 	change.Effect, change.Remark = c.effect(id, k, known, kind, old, new)
+	if change.Effect == Reload && c.new.transport == "knet" && (change.Path == "totem.token" || change.Path == "totem.token_coefficient") {
+		// totemconfig_configure_new_params makes the ping timers before it reads the token.
+		change.Twice, change.Remark = true, "the links' ping timers, which are made from it, follow with a second reload"
+	}
 	if change.Effect == Reload && known && k.KnownIn(c.release) {
 		change.CmapKey, change.CmapValue = c.inCmap(id), canonical(k, new)
 	}
@@ -542,10 +548,6 @@ func (c *comparison) effect(id settingID, k Key, known bool, kind ChangeKind, ol
 		return Reload, ""
 	case id.key == "logfile" && kind == Removed:
 		return RollingRestart, "a reload goes on with the old file"
-	case path == "totem.token" || path == "totem.token_coefficient":
-		if c.new.transport == "knet" {
-			return effect, "the links' ping timers, which are made from it, follow with the next reload"
-		}
 	}
 	return effect, ""
 }

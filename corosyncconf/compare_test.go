@@ -245,7 +245,7 @@ func TestCompareSaysWhy(t *testing.T) {
 		{"a key of another release", base, edited(t, base, "token: 3000", "token: 3000\n    rrp_mode: active"), "corosync 3.1 does not have this key, and takes no notice of it"},
 		{"a key of another transport", base, edited(t, base, "token: 3000", "token: 3000\n    downcheck: 900"), "it is not used with knet"},
 		{"what is read-only", base, edited(t, base, "    transport: knet\n", ""), "the value stays the same, but a reload would leave corosync without it until it is started again"},
-		{"ping timers", base, edited(t, base, "token: 3000", "token: 4000"), "the links' ping timers, which are made from it, follow with the next reload"},
+		{"ping timers", base, edited(t, base, "token: 3000", "token: 4000"), "the links' ping timers, which are made from it, follow with a second reload"},
 		{"a node that goes", base, edited(t, base, "        name: n3\n        nodeid: 3\n        ring0_addr: 10.0.0.3\n        ring1_addr: 10.1.0.3\n", ""), "stop corosync there first: a reload does not make it leave"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

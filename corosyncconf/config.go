@@ -165,7 +165,7 @@ func (f *File) interfaces() []Interface {
 	byNumber := map[int]settings{}
 	for _, s := range f.sections("totem.interface") {
 		keys := merge([]*Section{s})
-		number := keys.number("linknumber", keys.number("ringnumber", 0))
+		number := keys.link()
 		if byNumber[number] == nil {
 			byNumber[number] = settings{}
 		}
@@ -284,6 +284,9 @@ func (m settings) number(key string, unset int) int {
 	}
 	return unset
 }
+
+// link returns the number of the link or ring that an interface section is about.
+func (m settings) link() int { return m.number("linknumber", m.number("ringnumber", 0)) }
 
 func (m settings) node(index int) Node {
 	n := Node{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -16,31 +17,30 @@ func (f *File) ConfigVersion() uint64 { return f.Config().Totem.ConfigVersion }
 
 // SetConfigVersion sets totem.config_version.
 func (f *File) SetConfigVersion(v uint64) error {
-	return f.set("totem", "config_version", strconv.FormatUint(v, 10))
+	return f.Set(KeyPath{section: "totem", key: "config_version"}, strconv.FormatUint(v, 10))
+}
+
+// BumpVersion raises totem.config_version by one, as is due for each set of
+// changes. A file that has none, or 0, stays as it is: corosync then does not
+// compare versions.
+func (f *File) BumpVersion() error {
+	v := f.ConfigVersion()
+	if v == 0 {
+		return nil
+	}
+	if v == math.MaxUint64 {
+		return fmt.Errorf("totem.config_version is %d and can be raised no more", v)
+	}
+	return f.SetConfigVersion(v + 1)
 }
 
 // SetTwoNode sets quorum.two_node to 1, or removes it.
 func (f *File) SetTwoNode(on bool) error {
+	path := KeyPath{section: "quorum", key: "two_node"}
 	if on {
-		return f.set("quorum", "two_node", "1")
+		return f.Set(path, "1")
 	}
-	for _, s := range f.sections("quorum") {
-		s.Unset("two_node")
-	}
-	return nil
-}
-
-// set gives key a value in the top-level sections of the name, adding one if
-// there is none.
-func (f *File) set(name, key, value string) error {
-	if sections := f.sections(name); len(sections) > 0 {
-		return setLast(sections, key, value)
-	}
-	s := f.root.AddSection(name)
-	err := s.fill([]string{key}, settings{key: value})
-	if err != nil {
-		f.root.RemoveSection(s)
-	}
+	_, err := f.Unset(path)
 	return err
 }
 
@@ -127,7 +127,6 @@ func (f *File) addNode(n Node) error {
 		values["quorum_votes"] = strconv.Itoa(n.Votes)
 	}
 
-	var list, made, added *Section
 	if nodes := f.nodes(); len(nodes) > 0 {
 		before := nodes[len(nodes)-1][0]
 		if before.last("quorum_votes") != nil {
@@ -138,30 +137,45 @@ func (f *File) addNode(n Node) error {
 			keys = append(keys, o.Key)
 		}
 		order = append(keys, order...)
-		list = before.parent
-		added = list.AddSection(before.Name())
-	} else {
-		if lists := f.sections("nodelist"); len(lists) > 0 {
-			list = lists[len(lists)-1]
-		} else {
-			made = f.root.AddSection("nodelist")
-			list = made
-		}
-		added = list.AddSection("node")
 	}
-	err := added.fill(order, values)
+	added, made, err := f.addNodeSection()
+	if err == nil {
+		err = added.fill(order, values)
+	}
 	if err != nil {
-		list.RemoveSection(added)
-		f.root.RemoveSection(made)
+		made.remove()
 	}
 	return err
 }
 
+// addNodeSection adds an empty node to the end of the nodelist, which it makes
+// if need be. made is the outermost section that it added.
+func (f *File) addNodeSection() (added, made *Section, err error) {
+	var list *Section
+	name := "node"
+	if nodes := f.nodes(); len(nodes) > 0 {
+		before := nodes[len(nodes)-1][0]
+		list, name = before.parent, before.Name()
+	} else if lists := f.sections("nodelist"); len(lists) > 0 {
+		list = lists[len(lists)-1]
+	} else {
+		made = f.root.AddSection("nodelist")
+		list = made
+	}
+	if added = list.AddSection(name); added == nil {
+		return nil, made, errNoSection
+	}
+	if made == nil {
+		made = added
+	}
+	return added, made, nil
+}
+
+// errNoSection is that AddSection returned nil.
+var errNoSection = errors.New("a section cannot be added: the file lacks a closing brace, or its lines are too long")
+
 // fill sets the keys that have a value, in the order given.
 func (s *Section) fill(order []string, values settings) error {
-	if s == nil {
-		return errors.New("a section cannot be added: the file lacks a closing brace, or its lines are too long")
-	}
 	for _, key := range order {
 		value, ok := values[key]
 		if _, done := s.Get(key); !ok || done {

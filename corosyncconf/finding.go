@@ -2,6 +2,7 @@ package corosyncconf
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 )
 
@@ -44,13 +45,15 @@ type Target struct {
 }
 
 // checks are the subjects of Check.
-var checks = []func(*checker){(*checker).syntax, (*checker).keys}
+var checks = []func(*checker){
+	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text,
+}
 
 // Check returns everything that is wrong with the file, in the order of its
 // lines, what the parser refuses included. What depends on the machine is left
 // out where the target has none.
 func (f *File) Check(t Target) []Finding {
-	c := &checker{file: f, conf: f.Config(), target: t}
+	c := &checker{file: f, conf: f.Config(), target: t, version: t.version()}
 	transport, _ := LookupKey("totem", "transport")
 	c.transport = transport.DefaultIn(t.Release)
 	if l := c.option("totem", "transport"); l != nil {
@@ -59,17 +62,40 @@ func (f *File) Check(t Target) []Finding {
 	for _, check := range checks {
 		check(c)
 	}
-	c.findings = slices.DeleteFunc(c.findings, c.saidBetter)
+	c.dropSaidBetter()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return c.findings
 }
 
-// saidBetter reports whether f is about a value for which another finding says
-// that corosync refuses it.
-func (c *checker) saidBetter(f Finding) bool {
-	return f.Code == CodeValueRange && slices.ContainsFunc(c.findings, func(other Finding) bool {
-		return other.Line == f.Line && other.RefusedBy != Accepted
-	})
+// Worse returns what Check finds in new and does not find in old. Where old has
+// as many findings of a code as new, none of them is new: the rest of what is
+// wrong may be put in other words when some of it has been mended.
+func Worse(old, new *File, t Target) []Finding {
+	type kind struct {
+		code    Code
+		message string
+	}
+	had := map[kind]bool{}
+	more := map[Code]int{}
+	for _, f := range old.Check(t) {
+		had[kind{f.Code, f.Message}] = true
+		more[f.Code]--
+	}
+	found := new.Check(t)
+	for _, f := range found {
+		more[f.Code]++
+	}
+	return slices.DeleteFunc(found, func(f Finding) bool { return had[kind{f.Code, f.Message}] || more[f.Code] <= 0 })
+}
+
+// dropSaidBetter drops findings about a value for which another one says that
+// corosync refuses it.
+func (c *checker) dropSaidBetter() {
+	refused := map[int]bool{}
+	for _, f := range c.findings {
+		refused[f.Line] = refused[f.Line] || f.RefusedBy != Accepted
+	}
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && refused[f.Line] })
 }
 
 // checker gathers findings. The checks are its methods, a file for each
@@ -78,8 +104,31 @@ type checker struct {
 	file      *File
 	conf      Config
 	target    Target
-	transport string // the one that the release uses
+	version   version // of corosync that the target means
+	transport string  // the one that the release uses
 	findings  []Finding
+
+	// read is the file as that version understands it, once syntax is done, and
+	// num of which line of the file each of its lines is made; nil if it is that.
+	read *File
+	num  []int
+
+	stored  *cmap                  // see db
+	lookups map[query][]netip.Addr // the answers so far
+
+	nodeParts [][]*Section // see nodeLine
+}
+
+// line returns the line of the file that a line of c.read is made of.
+func (c *checker) line(l *line) *line {
+	if l == nil || l.num == 0 {
+		return nil
+	}
+	n := l.num
+	if c.num != nil {
+		n = c.num[n-1]
+	}
+	return c.file.lines[n-1]
 }
 
 // report adds a finding about a line, at its value where it has one; a nil
@@ -112,15 +161,33 @@ func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, rem
 	c.findings = append(c.findings, f)
 }
 
-// option returns the line that counts for a key in the sections with the path:
-// the last; nil if there is none.
+// said reports whether there is a finding with the code.
+func (c *checker) said(code Code) bool {
+	return slices.ContainsFunc(c.findings, func(f Finding) bool { return f.Code == code })
+}
+
+// place returns the line that counts for a key in the sections with the path,
+// else the one that opens the first of them; nil if there is none.
+func (c *checker) place(path, key string) *line {
+	if l := c.option(path, key); l != nil {
+		return l
+	}
+	if sections := c.file.sections(path); len(sections) > 0 {
+		return sections[0].open
+	}
+	return nil
+}
+
+// option returns the line that counts for a key in the sections with the path,
+// nil if there is none.
 func (c *checker) option(path, key string) *line { return lastOption(c.file.sections(path), key) }
 
-// lastOption returns the last line for key directly in sections, or nil.
+// lastOption returns the line for key that counts in the last of sections that
+// has one, or nil.
 func lastOption(sections []*Section, key string) *line {
 	var found *line
 	for _, s := range sections {
-		if l := s.last(key); l != nil {
+		if l := s.counting(key); l != nil {
 			found = l
 		}
 	}

@@ -226,7 +226,7 @@ var keys = slices.Concat(
 		Key{Name: "rrp_mode", Type: Choice, Values: []string{"none", "passive", "active"}, Default: "none", Until: V24, Effect: FullRestart,
 			Help: "how two rings are used; corosync 3 has links and link_mode instead"},
 		Key{Name: "netmtu", Type: Number, Max: math.MaxUint32, Unit: "bytes", Default: "1500", Effect: FullRestart, parsed: &u32,
-			Help: "largest packet; with knet leave it out, it finds the MTU of each link itself"},
+			Help: "largest packet; 65536 with knet, which finds the MTU of each link itself: leave it out there"},
 		Key{Name: "threads", Type: Number, Max: math.MaxUint32, Default: "0", Effect: RollingRestart, parsed: &u32,
 			Help: "threads that encrypt; obsolete"},
 		Key{Name: "vsftype", Type: Text, Until: V24, Effect: FullRestart, Help: "virtual synchrony filter; obsolete"},

@@ -1,5 +1,32 @@
 package corosyncconf
 
-// Machine is what corosync learns from the machine that it starts on. It is
-// filled by who asks for a check; this package does no I/O.
-type Machine struct{}
+import "net/netip"
+
+// Machine is what corosync learns from the machine that it starts on. Who asks
+// for a check fills it in: this package does no I/O. What depends on a field
+// that is empty is not checked.
+type Machine struct {
+	Version     [3]int   // of corosync: {3, 1, 7}; counts if it is of the Target's release
+	Crypto      []string // crypto models that its libknet has
+	Compression []string // compression models that its libknet has
+
+	Hostname string       // as uname -n prints it
+	Addrs    []netip.Addr // of its network interfaces, in the order of getifaddrs(3)
+
+	// Lookup returns the addresses of a name in the order of getaddrinfo(3), of
+	// family 4 or 6, or of both if it is 0. It is asked about no addresses but
+	// those with the name of an interface, fe80::1%eth0.
+	Lookup func(name string, family int) ([]netip.Addr, error)
+	// Reverse returns the name of an address; empty if it has none.
+	Reverse func(netip.Addr) string
+
+	// KeySize returns how many bytes of a file corosync could read as its key.
+	KeySize func(path string) (int, error)
+	// EnterDir says why corosync could not make the directory its own.
+	EnterDir func(path string) error
+	// AppendTo says why corosync could not log to the file.
+	AppendTo func(path string) error
+
+	User  func(name string) bool // whether there is the user
+	Group func(name string) bool // whether there is the group
+}

@@ -147,9 +147,7 @@ var inName = func() (is [256]bool) {
 
 // checkSection says why corosync refuses to begin s.
 func (s *Section) checkSection() string {
-	// The path is the parent's, a dot and the name; the dot counts even where
-	// there is none.
-	if len(s.parent.path)+len(s.Name())+1 >= maxName {
+	if s.tooLong() {
 		return "start of section makes total cmap path too long"
 	}
 	if s.rules == "uidgid" && s.path != "uidgid" || s.rules == "totem.interface.member" && s.path != "totem.interface.member" {
@@ -157,6 +155,11 @@ func (s *Section) checkSection() string {
 	}
 	return ""
 }
+
+// tooLong reports whether the path of s, which is the parent's, a dot and the
+// name, is longer than corosync can store; the dot counts even where there is
+// none.
+func (s *Section) tooLong() bool { return len(s.parent.path)+len(s.Name())+1 >= maxName }
 
 // checkOption says why corosync refuses an option of s.
 func (s *Section) checkOption(key, value string) (Code, string) {

@@ -34,6 +34,10 @@ type Option struct {
 	Col   int    // of the key, in bytes, starting at 1
 }
 
+func (l *line) option() Option {
+	return Option{Key: l.keyText(), Value: l.valueText(), Line: l.num, Col: l.key.from + 1}
+}
+
 // newSection returns the section that l opens in parent, and why corosync
 // refuses to begin it.
 func newSection(parent *Section, l *line) (*Section, string) {
@@ -86,7 +90,7 @@ func (s *Section) Options() []Option {
 	var opts []Option
 	for l := range s.body() {
 		if l.kind == option {
-			opts = append(opts, Option{Key: l.keyText(), Value: l.valueText(), Line: l.num, Col: l.key.from + 1})
+			opts = append(opts, l.option())
 		}
 	}
 	return opts
@@ -114,14 +118,42 @@ func (s *Section) Section(name string) *Section {
 	return nil
 }
 
-// Get returns the value of the last line for key directly in s, which is the
-// one that counts. (Not so in logging.logger_subsys and logging_daemon, where
-// corosync 3.1 keeps the first; subsys and name excepted.)
+// Get returns the value that counts of those for key directly in s: that of
+// the last line, and in logging.logger_subsys and logging_daemon that of the
+// first (subsys and name excepted).
 func (s *Section) Get(key string) (value string, ok bool) {
-	if l := s.last(key); l != nil {
+	if l := s.counting(key); l != nil {
 		return l.valueText(), true
 	}
 	return "", false
+}
+
+// counting returns the line for key directly in s that counts, or nil.
+func (s *Section) counting(key string) *line {
+	if !s.firstCounts(key) {
+		return s.last(key)
+	}
+	for l := range s.body() {
+		if l.kind == option && l.keyText() == key {
+			return l
+		}
+	}
+	return nil
+}
+
+// firstCounts reports whether the first line for key counts in s, not the last.
+// corosync puts the keys of these sections in front of a list, which it stores
+// from there when they end (coroparse.c of 2.4 to 3.1).
+func (s *Section) firstCounts(key string) bool {
+	switch {
+	case s == nil:
+		return false
+	case s.rules == "logging.logger_subsys":
+		return key != "subsys"
+	case s.rules == "logging.logging_daemon":
+		return key != "subsys" && key != "name"
+	}
+	return false
 }
 
 // last returns the last line for key directly in s, or nil.
@@ -171,7 +203,7 @@ func (s *Section) body() iter.Seq[*line] {
 	}
 }
 
-// Set gives key the value. It changes the last line for key, keeping its
+// Set gives key the value. It changes the line for key that counts, keeping its
 // indentation, separator and ending. If there is none it adds a line beside
 // its kin: links beside links, else after the last key that begins with the
 // same word, else after the last key.
@@ -205,7 +237,7 @@ func (s *Section) set(key, value string) error {
 		return errors.New(msg)
 	}
 
-	old := s.last(key)
+	old := s.counting(key)
 	var raw, eol string
 	var at int
 	if old != nil {
@@ -281,7 +313,7 @@ func (s *Section) place(key string) (at int, indent, sep string) {
 	case kin != nil:
 		at, indent, sep = kin.num, kin.indent(), kin.separator()
 		if above {
-			at--
+			at = s.comments(at - 1)
 		}
 	case s.lastSection("") == nil:
 		at, indent, sep = s.lastText(), s.inner(), s.file.separator()
@@ -408,14 +440,85 @@ func (s *Section) lastSection(name string) *Section {
 }
 
 // Unset removes all lines for key directly in s and reports whether there
-// were any. Comments stay.
+// were any. The comment lines directly above one go with it, and the blank lines
+// that set it off, unless another option follows directly, which they may
+// describe as well, or none is left in s, which they then describe. A setting
+// that is commented out stays, and so does what is above it.
 func (s *Section) Unset(key string) bool {
 	found := false
 	for l := s.last(key); l != nil; l = s.last(key) {
-		s.file.remove(l.num-1, l.num)
+		s.file.remove(s.extent(l))
 		found = true
 	}
 	return found
+}
+
+// extent returns the File.lines[from:to] that are removed with an option of s.
+func (s *Section) extent(l *line) (from, to int) {
+	f := s.file
+	from, to = l.num-1, l.num
+	only := true
+	for other := range s.body() {
+		only = only && (other.kind != option || other == l)
+	}
+	if only || to < s.end() && f.lines[to].kind == option {
+		return from, to
+	}
+	from = s.comments(from)
+	if to < s.end() && f.lines[to].kind != blank {
+		return from, to
+	}
+	gap := s.blanks(from)
+	if gap == from && gap == s.begin() {
+		to = s.skipBlanks(to)
+	}
+	return gap, to
+}
+
+// comments returns the index in File.lines of the first of the comment lines
+// in s that describe what begins at index at: those directly above it, down
+// from the last that is a setting.
+func (s *Section) comments(at int) int {
+	for at > s.begin() && s.file.lines[at-1].kind == comment && !s.disabled(s.file.lines[at-1]) {
+		at--
+	}
+	return at
+}
+
+// disabled reports whether a comment in s is a setting of s that is commented
+// out, as in "#timestamp: hires".
+func (s *Section) disabled(l *line) bool {
+	text := l.raw
+	for text != "" && (text[0] == '#' || isBlank(text[0])) {
+		text = text[1:]
+	}
+	var setting line
+	setting.scan(text)
+	if setting.kind != option {
+		return false
+	}
+	_, ok := LookupKey(s.path, setting.keyText())
+	return ok
+}
+
+// blanks returns the index in File.lines of the first of the blank lines in s
+// directly above index at.
+func (s *Section) blanks(at int) int {
+	for at > s.begin() && s.file.lines[at-1].kind == blank {
+		at--
+	}
+	return at
+}
+
+// skipBlanks returns the index in File.lines of the first line in s from index
+// at that is not blank; at if there is none.
+func (s *Section) skipBlanks(at int) int {
+	for next := at; next < s.end(); next++ {
+		if s.file.lines[next].kind != blank {
+			return next
+		}
+	}
+	return at
 }
 
 // AddSection adds an empty section and returns it. It goes after the last one
@@ -446,8 +549,8 @@ func (s *Section) AddSection(name string) *Section {
 		if b := l.raw[l.key.to : strings.IndexByte(l.raw, '{')+1]; strings.Trim(b, " \t") == "{" {
 			brace = b
 		}
-		if above, blanks := sibling.above(); above > s.begin() {
-			gap = blanks
+		if head := sibling.head(); s.blanks(head) > s.begin() {
+			gap = head - s.blanks(head)
 		}
 	}
 	switch {
@@ -475,17 +578,6 @@ func (s *Section) AddSection(name string) *Section {
 	return added
 }
 
-// above returns the index in File.lines of the first of the blank lines above
-// s and the comments that belong to it, and how many blank lines there are.
-func (s *Section) above() (at, blanks int) {
-	at = s.head()
-	for at > s.parent.begin() && s.file.lines[at-1].kind == blank {
-		at--
-		blanks++
-	}
-	return at, blanks
-}
-
 // head returns the index in File.lines of the first of the comments directly
 // above s, else of its opening line.
 func (s *Section) head() int {
@@ -496,9 +588,16 @@ func (s *Section) head() int {
 	return at
 }
 
+// remove takes s out of its file.
+func (s *Section) remove() {
+	if s != nil {
+		s.parent.RemoveSection(s)
+	}
+}
+
 // RemoveSection removes child with all that is in it, the comment lines
-// directly above it, and the blank lines that set it off. It reports whether
-// child was a section directly in s.
+// directly above it, as Unset does, and the blank lines that set it off. It
+// reports whether child was a section directly in s.
 //
 // Blank lines above stay where a comment above them, which belongs to no
 // section, would else come to stand directly above the next one.
@@ -507,17 +606,11 @@ func (s *Section) RemoveSection(child *Section) bool {
 		return false
 	}
 	f := s.file
-	from, to := child.head(), child.after()
+	from, to := s.comments(child.open.num-1), child.after()
 	more := to < s.end()
-	switch gap, blanks := child.above(); {
-	case gap == s.begin() && blanks == 0:
-		// The first in s leaves no blank line before the next.
-		for next := to; more && next < s.end(); next++ {
-			if f.lines[next].kind != blank {
-				to = next
-				break
-			}
-		}
+	switch gap := s.blanks(from); {
+	case gap == s.begin() && gap == from:
+		to = s.skipBlanks(to) // the first in s leaves no blank line before the next
 	case gap > s.begin() && f.lines[gap-1].kind == comment && more && f.lines[to].kind != blank:
 	default:
 		from = gap

@@ -148,11 +148,16 @@ op_put() { # PATH BLOB BASE MODE
   [ "$(digest "$1")" = "$2" ] && { chmod "$4" "$1"; return; }
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
+op_write() { # PATH BLOB BASE MODE
+  [ "$(digest "$1")" = "$2" ] && return
+  unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4"
+}
 op_stage() { # PATH BLOB BASE MODE
   [ "$(digest "$1")" = "$2" ] && return
-  unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4" && check "$1.new"
+  op_write "$@" && check "$1.new"
 }
 op_test() { # PATH BLOB
+  [ -n "$2" ] || { check "$1"; return; }
   install_file "$E/blobs/$2" "$1.new" 0644 && check "$1.new" && rm -f "$1.new"
 }
 op_unstage() { rm -f "$1.new"; }
@@ -213,6 +218,7 @@ op_boot() { # - - - - UNIT: enabled as it was
     case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
   done <"$E/units"
 }
+op_again() { ! grep -q " do $6$" "$E/log" || { op_stop "$@" && op_start "$@"; }; }
 op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
 op_disable() { case $(systemctl is-enabled "$5" 2>/dev/null) in enabled*) systemctl -q disable "$5" ;; esac; }
 op_reload() {
@@ -234,6 +240,41 @@ op_expect() { # - - - - - - N
 op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } # - - - - - VOTES NODEID
 op_forget() { # of what is done already: a failure is told by pacemaker's own tools
   ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
+}
+op_rekey() { # what runs counts, not what is installed; without it the reload fails (totemknet.c)
+  local pid
+  pid=$(systemctl show -p MainPID --value corosync)
+  [ "${pid:-0}" = 0 ] || grep -qa knet_handle_crypto_use_config "/proc/$pid/exe" ||
+    fail "corosync was built without what it takes to change the key while it runs"
+}
+cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
+op_reread() { # KEY HASH - - - - NODEID
+  local file now own tokens until late=$((SECONDS + 2)) end=$((SECONDS + 60))
+  systemctl -q is-active corosync || return 0
+  file=$(sed -n 's/^[[:space:]]*config_version:[[:space:]]*\([0-9]*\)[[:space:]]*$/\1/p' /etc/corosync/corosync.conf | tail -n 1)
+  own=$(cmap -g runtime.votequorum.this_node_id)
+  until now=$(cmap -g totem.config_version) && [ "$now" = "$file" ] && [ -z "$(cmap -g config.reload_error_message)" ]; do
+    [ $SECONDS -lt $end ] || { fail "it runs config_version $now, not $file"; return; }
+    # In a partition of its own, or after a reload that failed, it asks by itself.
+    if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then op_reload || return; else sleep 0.1; fi
+  done
+  [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
+  # A member with another key does not hear the others: then no token comes round.
+  [ "$(cmap -g runtime.votequorum.this_node_id)" ] && [ "$(corosync-quorumtool -s 2>/dev/null | sed -n 's/^Nodes: *//p')" != 1 ] || return 0
+  tokens=$(cmap -m stats -g stats.srp.orf_token_rx) until=$((SECONDS + 2 + 2 * $(cmap -g runtime.config.totem.token) / 1000))
+  while [ $(($(cmap -m stats -g stats.srp.orf_token_rx) - tokens)) -lt 2 ]; do
+    [ $SECONDS -lt $until ] || { fail "no token has come round since it took the key: some member has another one"; return; }
+    sleep 0.1
+  done
+}
+op_owe() { # PATH HASH - - - NAMES: who left with the key
+  local hash names name
+  { read -r hash && read -r names; } <"$1" 2>/dev/null
+  [ "$hash" = "$2" ] || names=
+  for name in $6; do
+    case " $names " in *" $name "*) ;; *) names="$names $name" ;; esac
+  done
+  printf '%s\n%s\n' "$2" "${names# }" >"$1.tmp" && sync "$1.tmp" && mv -f "$1.tmp" "$1" && sync "$J"
 }
 op_ids() { # - - - - - NAME N VERSION: none of them is used again
   local name highest version

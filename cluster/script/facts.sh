@@ -22,6 +22,7 @@ done 2>/dev/null </etc/corosync/corosync.conf
 for name in "${@:2}"; do run "resolve:$name" timeout 5 getent ahosts "$name"; done
 
 file ids /var/lib/clusterctl/ids
+file keyowed /var/lib/clusterctl/keyowed
 if systemctl -q is-active pacemaker 2>/dev/null; then
   run stonith timeout 5 crm_attribute -t crm_config -n stonith-enabled -q -d true
   run maintenance timeout 5 crm_attribute -t crm_config -n maintenance-mode -q -d false

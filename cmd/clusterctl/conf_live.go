@@ -132,13 +132,65 @@ func historyJSON(all []cluster.ConfVersion) []versionJSON {
 	return out
 }
 
-func (a *app) confCmd() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "conf",
-		Short: "Look at and change corosync.conf",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+// confChange carries out a change of corosync.conf on the running cluster.
+func (a *app) confChange(ctx context.Context, s cluster.ConfSpec) error {
+	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
+		return cluster.PlanConf(s, v)
+	}, func(c changed) string {
+		if c.plan.StopsAll() {
+			return fmt.Sprintf("Stop corosync on every node of cluster %s, %s, and start it again?", c.plan.Cluster, s.What)
+		}
+		return ""
+	})
+}
+
+// confPlan carries out a plan that changes corosync.conf.
+func (a *app) confPlan(ctx context.Context, plan planner, question func(changed) string) error {
+	c, err := a.changeOn(ctx, plan, question, nil)
+	if err != nil || a.dryRun {
+		return err
 	}
-	c.AddCommand(a.confSyncCmd(), a.confHistoryCmd())
-	return c
+	version := c.view.Conf.ConfigVersion()
+	if c.done {
+		version = c.plan.Version()
+	}
+	if a.json() {
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "changed": c.done, "config_version": version})
+	}
+	if !c.done {
+		_, err = fmt.Fprintf(a.env.Out, "nothing to change: cluster %s is so already (config_version %d)\n", c.plan.Cluster, version)
+	} else {
+		_, err = fmt.Fprintf(a.env.Out, "cluster %s runs config_version %d\n", c.plan.Cluster, version)
+	}
+	return err
+}
+
+func (a *app) confRestoreCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore VERSION",
+		Short: "Go back to a version of corosync.conf that the cluster had",
+		Long: `Give the cluster a corosync.conf that it had, as clusterctl conf history lists them:
+the same content under a new, higher config_version. What a reload cannot bring
+into effect is refused, and so is a version with other nodes: these come and go
+by add and delnode.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.canAsk("conf restore"); err != nil {
+				return err
+			}
+			return a.confPlan(c.Context(), func(ctx context.Context, v *cluster.View, nodes map[string]cluster.Node) (*cluster.Plan, error) {
+				all, err := cluster.History(ctx, v, nodes)
+				if err != nil {
+					return nil, err
+				}
+				was, err := cluster.FindVersion(all, args[0])
+				if err != nil {
+					return nil, err
+				}
+				return cluster.PlanRestore(was, v)
+			}, func(c changed) string {
+				return fmt.Sprintf("Go back to version %s of the corosync.conf of cluster %s?", args[0], c.plan.Cluster)
+			})
+		},
+	}
 }

@@ -38,7 +38,7 @@ func (s *site) watch(nodes ...string) []*watcher {
 		w := &watcher{s: s, node: node}
 		w.cursor = strings.TrimPrefix(strings.TrimSpace(s.on(node, "journalctl -q -u corosync -n 0 --show-cursor")), "-- cursor: ")
 		ctx, cancel := context.WithCancel(s.t.Context())
-		cmd := s.Node(node).Command(ctx, "bash", "-c", `while :; do corosync-quorumtool -s 2>/dev/null | grep Quorate:; sleep 0.1; done`)
+		cmd := s.Node(node).Command(ctx, "bash", "-c", `while :; do corosync-quorumtool -s 2>/dev/null | grep -E "Quorate:|Total votes:"; sleep 0.1; done`)
 		cmd.Stdout = &w.polls
 		if err := cmd.Start(); err != nil {
 			s.t.Fatal(err)
@@ -67,6 +67,26 @@ func (w *watcher) unbroken(t *testing.T) {
 	journal := w.s.on(w.node, "journalctl -q -u corosync -o short-precise --after-cursor='"+w.cursor+"'")
 	if strings.Contains(journal, "non-primary component") {
 		t.Errorf("%s lost quorum:\n%s", w.node, journal)
+	}
+}
+
+// whole checks that no poll saw fewer votes than these: no member was missing
+// at any time.
+func (w *watcher) whole(t *testing.T, votes int) {
+	t.Helper()
+	w.unbroken(t)
+	seen := 0
+	for line := range strings.Lines(w.polls.String()) {
+		text, ok := strings.CutPrefix(line, "Total votes:")
+		if !ok {
+			continue
+		}
+		if seen++; strings.TrimSpace(text) != strconv.Itoa(votes) {
+			t.Errorf("%s: a poll saw %s votes of %d", w.node, strings.TrimSpace(text), votes)
+		}
+	}
+	if seen == 0 {
+		t.Errorf("%s: no poll saw votes", w.node)
 	}
 }
 

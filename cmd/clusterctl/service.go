@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,48 @@ Without NODE and --all: this machine, if it is a node.`,
 	return c
 }
 
-// service plans and carries out a start or a stop.
+func (a *app) restartCmd() *cobra.Command {
+	s := cluster.ServiceSpec{}
+	c := &cobra.Command{
+		Use:   "restart [NODE...|--all]",
+		Short: "Restart corosync, one node after the other",
+		Long: `Stop and start corosync, with pacemaker where it runs, on one node after the
+other: each is a member again, and the cluster quorate, before the next is
+stopped. What would cost the cluster its quorum is refused.
+Without NODE and --all: this machine, if it is a node.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			s.Nodes = args
+			return a.service(c.Context(), "restart", s, cluster.PlanRestart)
+		},
+	}
+	c.Flags().BoolVar(&s.All, "all", false, "every node of the cluster that runs")
+	return c
+}
+
+func (a *app) enableCmd(enable bool) *cobra.Command {
+	s := cluster.ServiceSpec{}
+	verb, short := "enable", "Have corosync started when nodes boot"
+	if !enable {
+		verb, short = "disable", "Have corosync not started when nodes boot"
+	}
+	c := &cobra.Command{
+		Use:   verb + " [NODE...|--all]",
+		Short: short,
+		Long: short + `, and pacemaker where it is installed.
+What runs now goes on, and what does not is not started.
+Without NODE and --all: this machine, if it is a node.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			s.Nodes = args
+			return a.service(c.Context(), verb, s, func(s cluster.ServiceSpec, v *cluster.View) (*cluster.Plan, error) {
+				return cluster.PlanEnable(s, v, enable)
+			})
+		},
+	}
+	c.Flags().BoolVar(&s.All, "all", false, "every node of the cluster")
+	return c
+}
+
+// service plans and carries out what is done to the services of nodes.
 func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, makePlan func(cluster.ServiceSpec, *cluster.View) (*cluster.Plan, error)) error {
 	c, err := a.change(ctx,
 		func(v *cluster.View) (*cluster.Plan, error) { return makePlan(s, v) },
@@ -64,9 +106,10 @@ func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, m
 		return err
 	}
 	var nodes []string
-	for _, step := range c.plan.Steps {
-		if c.done && (nodes == nil || step.ID == verb) {
-			nodes = step.Do.Nodes
+	for _, n := range c.view.Nodes { // in their order
+		touched := func(s cluster.Step) bool { return slices.Contains(s.Do.Nodes, n.Name) }
+		if c.done && slices.ContainsFunc(c.plan.Steps, touched) {
+			nodes = append(nodes, n.Name)
 		}
 	}
 	if a.json() {
@@ -75,7 +118,7 @@ func (a *app) service(ctx context.Context, verb string, s cluster.ServiceSpec, m
 	if !c.done {
 		_, err = fmt.Fprintf(a.env.Out, "nothing to %s\n", verb)
 	} else {
-		past := map[string]string{"start": "started", "stop": "stopped"}[verb]
+		past := map[string]string{"start": "started", "stop": "stopped", "restart": "restarted", "enable": "enabled", "disable": "disabled"}[verb]
 		_, err = fmt.Fprintf(a.env.Out, "%s: %s\n", past, strings.Join(nodes, ", "))
 	}
 	return err

@@ -64,6 +64,7 @@ func up(name *string) *cobra.Command {
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 3, "how many nodes: n1, n2, ...")
 	cmd.Flags().IntVar(&o.Links, "links", 2, "how many cluster networks, besides the management network")
 	cmd.Flags().StringVar(&o.Suite, "suite", "bookworm", "the Debian release on the nodes: bookworm or trixie")
+	cmd.Flags().StringSliceVar(&o.Packages, "with", nil, "more Debian packages on the nodes: pacemaker,pacemaker-cli-utils")
 	return cmd
 }
 

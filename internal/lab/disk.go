@@ -77,7 +77,9 @@ mkdir -p $disk
 mount -t tmpfs -o size="$3m",mode=0755 tmpfs $disk
 mkdir $disk/root $disk/upper $disk/work
 chmod 0755 $disk/upper
-mount -t overlay -o lowerdir=seed/$2:base,upperdir=$disk/upper,workdir=$disk/work overlay $disk/root
+lower=seed/$2:base
+[ ! -e extra ] || lower=seed/$2:extra:base
+mount -t overlay -o lowerdir=$lower,upperdir=$disk/upper,workdir=$disk/work overlay $disk/root
 `
 
 // mount puts a new disk into the node, which must be off.

@@ -65,6 +65,16 @@ func TestNodesAreMachinesOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestMorePackagesAreOnTheNodesOfThatLabOnly(t *testing.T) {
+	more, usual := lab.Start(t, lab.Options{Nodes: 1, Packages: []string{"pacemaker"}}), lab.Start(t, lab.Options{Nodes: 1})
+	if got := run(t, more.Node("n1"), "systemctl is-enabled pacemaker; systemctl is-active pacemaker; systemctl is-system-running"); got != "enabled\nactive\nrunning\n" {
+		t.Errorf("with pacemaker: %q", got)
+	}
+	if out, err := usual.Node("n1").Run(t.Context(), "systemctl cat pacemaker"); err == nil {
+		t.Errorf("without: %q", out)
+	}
+}
+
 func TestCommandsRunBesideTheNodes(t *testing.T) {
 	l := lab.Start(t, lab.Options{Nodes: 1})
 	dir := t.TempDir()

@@ -28,6 +28,9 @@ type Options struct {
 	Links int
 	// Suite is the Debian release on the nodes: bookworm (corosync 3.1.7) or trixie (3.1.9). Default bookworm.
 	Suite string
+	// Packages are Debian packages that the nodes have besides the usual ones, with what these depend on but not what
+	// they recommend. Services among them are enabled and run, as Debian leaves them.
+	Packages []string
 	// DiskMiB limits what a node can write to its root file system, which is in memory. Default 128.
 	DiskMiB int
 	// Log, unless nil, hears about what takes long.
@@ -39,6 +42,9 @@ type Options struct {
 
 // suites are the Debian releases that nodes can run.
 var suites = []string{"bookworm", "trixie"}
+
+// validPackage is what Debian's policy manual lets a binary package be called (5.6.1).
+var validPackage = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
@@ -62,6 +68,12 @@ func (o *Options) complete() error {
 	}
 	if o.Log == nil {
 		o.Log = defaults.Log
+	}
+	o.Packages = slices.Compact(slices.Sorted(slices.Values(o.Packages)))
+	for _, p := range o.Packages {
+		if !validPackage.MatchString(p) {
+			return fmt.Errorf("package %q: no Debian package can have that name", p)
+		}
 	}
 	switch {
 	case !validName.MatchString(o.Name):

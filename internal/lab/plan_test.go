@@ -33,6 +33,7 @@ func TestImpossibleLabsAreRefused(t *testing.T) {
 		"too many nodes":                      {lab.Options{Nodes: 65}, "65 nodes: a lab has 1 to 64"},
 		"negative nodes":                      {lab.Options{Nodes: -1}, "-1 nodes: a lab has 1 to 64"},
 		"more links than corosync has":        {lab.Options{Links: 9}, "9 links: a lab has 1 to 8"},
+		"option of apt as a package":          {lab.Options{Packages: []string{"-o=x"}}, `package "-o=x": no Debian package`},
 		"disk too small to boot":              {lab.Options{DiskMiB: 1}, "a disk of 1 MiB: a node needs 16 or more to boot"},
 	} {
 		t.Run(name, func(t *testing.T) {

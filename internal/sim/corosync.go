@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"clusterctl/cluster"
@@ -57,6 +60,7 @@ type config struct {
 	err  error
 	corosyncconf.Config
 	links []int
+	cmap  quorum.Cmap // what a start or reload with it puts there
 }
 
 func (c *config) node(name string) (corosyncconf.Node, bool) {
@@ -87,7 +91,7 @@ func (c *config) refuses(name, key string) string {
 func (m *Machine) start() error {
 	text, ok := m.disk.read(cluster.ConfPath)
 	if !ok {
-		return fmt.Errorf("Can't read file %s: No such file or directory", cluster.ConfPath) //nolint:revive,staticcheck // corosync's words
+		return fmt.Errorf("Can't read file %s: No such file or directory", cluster.ConfPath) //nolint:staticcheck // corosync's words
 	}
 	conf := m.w.config(text)
 	key, _ := m.disk.read(cluster.KeyPath)
@@ -392,7 +396,10 @@ func (c *corosync) deliver(handle func(*corosync)) {
 }
 
 // reload asks for a reload: every member reads its own file.
-func (c *corosync) reload() { c.cast((*corosync).reread) }
+func (c *corosync) reload() {
+	c.m.w.reloading()
+	c.cast((*corosync).reread)
+}
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its
 // files nothing else happens on it; then the others hear of its votes.
@@ -463,13 +470,38 @@ func (c *corosync) setExpected(votes int) error {
 	return nil
 }
 
+// fillCmap gives a cmap the keys of a section, named as coroparse.c does: nodes
+// by their place, links by their number, subsystems by their name.
+func fillCmap(m quorum.Cmap, s *corosyncconf.Section, path string) {
+	for _, o := range s.Options() {
+		if path != "" {
+			m[path+"."+o.Key] = quorum.Value{Type: "str", Text: o.Value}
+		}
+	}
+	nodes := 0
+	for _, sub := range s.Sections("") {
+		name := strings.TrimPrefix(path+"."+sub.Name(), ".")
+		switch name {
+		case "nodelist.node":
+			name = fmt.Sprintf("%s.%d", name, nodes)
+			nodes++
+		case "totem.interface":
+			number, _ := sub.Get("linknumber")
+			name += "." + cmp.Or(number, "0")
+		case "logging.logger_subsys":
+			subsys, _ := sub.Get("subsys")
+			name += "." + subsys
+		}
+		fillCmap(m, sub, name)
+	}
+}
+
 // runtime is what corosync's tools say.
 func (c *corosync) runtime() *cluster.Runtime {
 	number := func(kind string, n any) quorum.Value { return quorum.Value{Type: kind, Text: fmt.Sprint(n)} }
-	r := &cluster.Runtime{Cmap: quorum.Cmap{
-		"totem.config_version":                  number("u64", c.conf.version()),
-		"config.totemconfig_reload_in_progress": number("u8", 0),
-	}}
+	r := &cluster.Runtime{Cmap: maps.Clone(c.conf.cmap)}
+	r.Cmap["totem.config_version"] = number("u64", c.conf.version())
+	r.Cmap["config.totemconfig_reload_in_progress"] = number("u8", 0)
 	atomic := c.m.version.Compare(cluster.Version{Major: 3, Minor: 1}) >= 0 // then it says how a reload went
 	if atomic {
 		r.Cmap["config.reload_status"] = number("i32", 1)

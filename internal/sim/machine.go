@@ -27,7 +27,8 @@ type Machine struct {
 	id       uint32          // if not that of its configuration
 	version  cluster.Version // of corosync
 	up       bool
-	side     int // of the cluster networks: machines of one side reach each other
+	buried   bool // it stays down
+	side     int  // of the cluster networks: machines of one side reach each other
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
@@ -123,6 +124,14 @@ func (m *Machine) Kill() {
 	}
 }
 
+// RunningKey is the key with which corosync encrypts, "" when it does not run.
+func (m *Machine) RunningKey() string {
+	if m.corosync == nil {
+		return ""
+	}
+	return m.corosync.key
+}
+
 // Running is the configuration that corosync runs, "" when it does not.
 func (m *Machine) Running() string {
 	if m.corosync == nil {
@@ -158,6 +167,12 @@ func (m *Machine) Crash() {
 	m.w.wrote(m, "a crash")
 }
 
+// Bury is the last power cut of a machine.
+func (m *Machine) Bury() {
+	m.Crash()
+	m.buried = true
+}
+
 // abandon ends all that runs for admins.
 func (m *Machine) abandon() {
 	for _, s := range m.sessions {
@@ -168,7 +183,7 @@ func (m *Machine) abandon() {
 
 // Boot starts the machine after a Crash, and what is enabled on it.
 func (m *Machine) Boot() {
-	if m.up {
+	if m.up || m.buried {
 		return
 	}
 	m.up = true
@@ -186,7 +201,7 @@ func (m *Machine) Side(side int) {
 		return
 	}
 	m.side = side
-	m.w.parted()
+	m.w.cutOff()
 	m.w.reform(m.w.tokenLost())
 }
 
@@ -218,6 +233,9 @@ func (m *Machine) Facts() *cluster.Facts {
 	}
 	f.Runtime = m.Runtime()
 	f.IDs = m.usedIDs()
+	if hash, names, ok := strings.Cut(m.File(cluster.OwedPath), "\n"); ok {
+		f.Owed = cluster.KeyOwed{Hash: hash, Nodes: strings.Fields(names)}
+	}
 	f.Ended = map[string]cluster.Phase{}
 	for _, name := range sortedKeys(m.disk.files) {
 		e := m.disk.files[name].entry

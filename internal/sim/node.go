@@ -217,7 +217,7 @@ func (k *call) arrive(since time.Duration) {
 		_ = w.point(k, nil)
 	}
 	switch {
-	case c.calls == nil || c.calls[0] != k: // broken off
+	case !k.current(): // broken off
 	case c.s.gone:
 		c.sever()
 	case c.a.reaches(c.m):
@@ -238,7 +238,9 @@ func (k *call) leave(out any, err error, since time.Duration) {
 		_ = w.point(k, nil)
 	}
 	switch {
-	case c.calls == nil || c.calls[0] != k:
+	case !k.current():
+	case c.s.gone: // the machine is not what it was
+		w.after(w.between(despair/20, despair), c.sever)
 	case c.a.reaches(c.m):
 		w.after(w.between(100*time.Microsecond, 2*time.Millisecond), func() { k.end(out, err) })
 	case w.now-since > despair:
@@ -250,13 +252,20 @@ func (k *call) leave(out any, err error, since time.Duration) {
 	}
 }
 
+// current tells whether the client still waits for the answer, or its
+// connection for the end of the call.
+func (k *call) current() bool { return len(k.c.calls) > 0 && k.c.calls[0] == k }
+
 // end gives the client its answer; the next call's turn has come.
 func (k *call) end(out any, err error) {
 	c := k.c
-	if len(c.calls) == 0 || c.calls[0] != k {
+	if !k.current() {
 		return
 	}
 	k.reply <- answer{out, err}
+	if c.w.told != nil {
+		c.w.told(k, err)
+	}
 	if c.w.trace != nil {
 		*c.w.trace = append(*c.w.trace, k.Call)
 	}
@@ -367,7 +376,9 @@ func (c *conn) Lock(ctx context.Context, h cluster.Holder) error {
 
 func (c *conn) Begin(ctx context.Context, e cluster.Entry, blobs map[string][]byte, paths, units []string, ended map[string]cluster.Phase) error {
 	_, err := c.ask(ctx, "begin", 0, func(sh *shell) (any, error) {
-		sh.changes()
+		if err := sh.changes(); err != nil {
+			return nil, err
+		}
 		return nil, sh.begin(e, maps.Clone(blobs), paths, units, ended)
 	})
 	return err
@@ -425,6 +436,9 @@ func (c *conn) Retire(ctx context.Context, op string) error {
 	_, err := c.ask(ctx, "retire", 0, func(sh *shell) (any, error) { return nil, sh.retire(op) })
 	return err
 }
+
+// LinkStats measures nothing: the simulated links have no latency or MTU.
+func (c *conn) LinkStats(context.Context) ([]cluster.LinkStat, error) { return nil, nil }
 
 func (c *conn) Past(ctx context.Context) ([]cluster.Past, error) {
 	out, err := c.ask(ctx, "past", 0, func(sh *shell) (any, error) {

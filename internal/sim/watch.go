@@ -3,7 +3,9 @@ package sim
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"clusterctl/cluster"
 )
@@ -12,23 +14,41 @@ import (
 type watch struct {
 	secrets  map[string]bool
 	versions map[string]string // content by cluster and config_version
-	before   *config           // what the cluster was
-	after    *config           // what it is to be
+	ends     []*config         // what the cluster was, and is to be
+	between  []*config         // the steps there and back
+	losses   int               // of machines that were members, or are to be
 	steady   map[*Machine]*corosync
 	fit      map[*Machine]bool
+	lost     time.Duration // when a member was lost last
+	reload   time.Duration // when a reload was asked for last
+	blind    time.Duration // until then nobody could have known of a loss in time
 }
 
+// How long it may take until a loss is known: clusterctl asks every member right
+// before a reload, so that one that has died does not answer; of a network that
+// is cut only corosync can tell, when it has lost its token.
+const (
+	askedYet = 150 * time.Millisecond
+	tokenYet = 2 * time.Second
+	blink    = time.Second
+)
+
 // Guard has the cluster's quorum watched from now on: before is what it runs,
-// after what it is to become, "" when that is the same. Whoever would be quorate
-// with either of the two if nobody had changed anything must be so.
-func (w *World) Guard(before, after string) {
-	w.watch.before, w.watch.after = w.config(before), nil
-	if after != "" {
-		w.watch.after = w.config(after)
+// after what it is to become, and between are the steps there and back. Whoever
+// would be quorate, before and after, if nobody changed anything must be so when
+// one machine is lost; when more are, whoever would be so at every step.
+func (w *World) Guard(before, after string, between ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watch.ends = []*config{w.config(before), w.config(after)}
+	for _, text := range between {
+		w.watch.between = append(w.watch.between, w.config(text))
 	}
 	w.watch.steady, w.watch.fit = map[*Machine]*corosync{}, map[*Machine]bool{}
 	for _, m := range w.all {
-		w.watch.fit[m] = m.up
+		if _, member := w.watch.ends[0].node(m.name); m.up && (m.corosync != nil || !member) {
+			w.watch.fit[m] = true
+		}
 		if m.corosync != nil && m.corosync.shown {
 			w.watch.steady[m] = m.corosync
 		}
@@ -47,12 +67,33 @@ func (w *World) Secret(content string) {
 // lost tells that a machine, or its corosync, is lost by accident.
 func (w *World) lost(m *Machine) {
 	delete(w.watch.fit, m)
+	if w.away != nil {
+		w.away(m)
+	}
+	w.watch.losses++
+	if w.watch.lost = w.now; w.now-w.watch.reload < askedYet {
+		w.watch.blind = w.now + tokenYet
+	}
 	w.parted()
 	for _, s := range m.sessions {
 		if !m.up {
 			w.after(w.between(despair/20, despair), s.conn.sever)
 		}
 	}
+}
+
+// reloading tells that a reload was asked for.
+func (w *World) reloading() {
+	if w.watch.reload = w.now; w.now-w.watch.lost < askedYet {
+		w.watch.blind = w.now + tokenYet
+	}
+}
+
+// cutOff tells that the cluster networks of a machine were cut, or mended.
+func (w *World) cutOff() {
+	w.watch.losses++
+	w.watch.blind = w.now + tokenYet
+	w.parted()
 }
 
 // parted works out who must be quorate now: of the machines that were well all
@@ -63,8 +104,12 @@ func (w *World) parted() {
 		sides[m.side] = true
 	}
 	for side := range sides {
-		for _, c := range []*config{w.watch.before, w.watch.after} {
-			if c != nil && !w.carries(c, side) {
+		steps := w.watch.ends
+		if w.watch.losses > 1 {
+			steps = append(slices.Clone(steps), w.watch.between...)
+		}
+		for _, c := range steps {
+			if !w.carries(c, side) {
 				for _, m := range w.all {
 					if m.side == side {
 						delete(w.watch.fit, m)
@@ -93,7 +138,7 @@ func (w *World) carries(c *config, side int) bool {
 
 // showed tells that a node has become quorate, or is not any more.
 func (w *World) showed(c *corosync) {
-	if c.shown || w.watch.before != nil && (!w.watch.fit[c.m] || w.watch.steady[c.m] != c) {
+	if c.shown || w.watch.ends != nil && (!w.watch.fit[c.m] || w.watch.steady[c.m] != c) {
 		return
 	}
 	total := 0
@@ -102,7 +147,16 @@ func (w *World) showed(c *corosync) {
 			total += v.votes
 		}
 	}
-	w.trouble("%s is not quorate any more: %d of %d votes, %d needed, with %d members", c.m.name, total, c.us.expected, c.quorum, len(c.members))
+	what := fmt.Sprintf("%s is not quorate any more: %d of %d votes, %d needed, with %d members", c.m.name, total, c.us.expected, c.quorum, len(c.members))
+	if w.watch.ends == nil || w.now > w.watch.blind {
+		w.trouble("%s", what)
+		return
+	}
+	w.after(blink, func() {
+		if c.alive() && !c.shown && w.watch.fit[c.m] && w.watch.steady[c.m] == c {
+			w.trouble("%s", what)
+		}
+	})
 }
 
 // ran tells that a node runs another configuration now.

@@ -12,6 +12,7 @@ import (
 
 	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // World is some machines, the networks between them and the admins who reach
@@ -43,23 +44,36 @@ type World struct {
 	configs  map[string]*config
 	entries  map[string]*cluster.Entry
 	rival    func()
+	told     func(*call, error)
+	away     func(*Machine)
 	watch    watch
 }
 
 // Defect is something that can be broken on purpose.
 type Defect string
 
-// The defects, each of which a run of schedules must notice.
+// The defects, each of which a run of schedules must notice: those of a machine,
+// and those of a clusterctl that leaves out what it should do.
 const (
 	NoFileSync    Defect = "the content of files is not flushed"
 	NoFolderSync  Defect = "the names of files are not flushed"
 	NoJournalSync Defect = "the journal is not flushed"
 	NoJournal     Defect = "steps are not noted before they are done"
 	NoLock        Defect = "the lock is granted to everyone"
-	NoBase        Defect = "files are replaced whatever they hold"
 	NoBackup      Defect = "what is replaced is not kept"
 	OpenKey       Defect = "the key can be read by everyone"
+	NoLookAgain   Defect = "nothing is looked at again under the lock"
+	NoVerify      Defect = "what was done is not verified"
+	NoGuard       Defect = "reloads are not held against the votes present"
+	NoUndo        Defect = "nothing is taken back"
+	NoRevive      Defect = "what was stopped is not started again"
 )
+
+// Defects lists all defects.
+func Defects() []Defect {
+	return []Defect{NoFileSync, NoFolderSync, NoJournalSync, NoJournal, NoLock, NoBackup, OpenKey,
+		NoLookAgain, NoVerify, NoGuard, NoUndo, NoRevive}
+}
 
 // New makes a world of machines without a cluster, for plain tests.
 func New(names ...string) *World {
@@ -76,17 +90,16 @@ func New(names ...string) *World {
 	return w
 }
 
-// NewTimed makes a world in a bubble of testing/synctest, in which all takes a
-// time that the seed gives. Close ends it.
-func NewTimed(seed uint64, names ...string) *World {
-	w := New(names...)
+// Time has everything take the time that the seed gives, from now on. It is for
+// a bubble of testing/synctest, and to be ended by Close.
+func (w *World) Time(seed uint64) {
+	w.Settle()
 	w.rng = rand.New(rand.NewPCG(seed, 0x5eed))
-	w.bubble = time.Now()
+	w.now, w.bubble = 0, time.Now()
 	go w.run()
-	return w
 }
 
-// Close ends a timed world.
+// Close ends a world that has Time.
 func (w *World) Close() {
 	w.mu.Lock()
 	w.closed = true
@@ -260,6 +273,8 @@ func (w *World) config(text string) *config {
 		if c.file, c.err = corosyncconf.Parse(cluster.ConfPath, []byte(text)); c.file != nil {
 			c.Config = c.file.Config()
 			c.links = c.Links()
+			c.cmap = quorum.Cmap{}
+			fillCmap(c.cmap, c.file.Root(), "")
 		}
 		w.configs[text] = c
 	}

@@ -1,0 +1,256 @@
+package cluster
+
+import (
+	"slices"
+
+	"clusterctl/corosyncconf"
+)
+
+// ConfSpec is a change of the corosync.conf of a running cluster.
+type ConfSpec struct {
+	What string // in words, for the plan: "set totem.token to 5000"
+	Edit func(*corosyncconf.File) error
+	Text []byte // the new content, in place of Edit; its config_version does not count
+	// Restart allows what takes a restart of corosync: on one node after the
+	// other or, where nothing less does, on all at once.
+	Restart bool
+}
+
+// apply returns the configuration after the change, with the version of conf.
+func (s ConfSpec) apply(conf *corosyncconf.File) (*corosyncconf.File, error) {
+	wanted := conf.Clone()
+	var err error
+	if s.Edit == nil {
+		wanted, err = corosyncconf.Parse(ConfPath, s.Text)
+	} else {
+		err = s.Edit(wanted)
+	}
+	if err == nil && wanted.ConfigVersion() != conf.ConfigVersion() {
+		err = wanted.SetConfigVersion(conf.ConfigVersion())
+	}
+	return wanted, err
+}
+
+// PlanConf plans that a running cluster gets a changed corosync.conf, on every
+// node, and in the least disruptive way that brings all of it into effect: by
+// one reload, after which what runs is held against what the file says, or, if
+// s allows it, also by restarts. What makes the file worse than it was is
+// refused. A plan without steps means that the file is so already.
+func PlanConf(s ConfSpec, v *View) (*Plan, error) {
+	var changes []corosyncconf.Change
+	plan, err := counted(func(rollouts int) (*rollout, error) {
+		var ps Problems
+		v.settled(&ps, false)
+		wanted, err := s.apply(v.Conf)
+		if err != nil {
+			ps.add(CodeBadOption, "", "", "%v", err)
+			return nil, ps
+		}
+		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
+		changes = corosyncconf.Compare(v.Conf, wanted, release(v.reached()))
+		effect := s.allowed(&ps, changes)
+		v.noWorse(&ps, wanted)
+		if err := ps.err(); err != nil {
+			return nil, err
+		}
+		p := v.plan()
+		p.Notes = ps
+		r := newRollout(v, p, rollouts)
+		if same {
+			p.Quorum.Lowest, _ = v.voting(v.Conf.Config())
+			return r, nil
+		}
+		switch effect {
+		case corosyncconf.FullRestart:
+			return r, r.standstill(s.What, wanted)
+		case corosyncconf.RollingRestart:
+			return r, r.inTurn(s.What, wanted)
+		}
+		return r, r.replace(s.What, wanted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if c.Twice {
+			plan.reloadTwice()
+			break
+		}
+	}
+	for _, c := range changes {
+		if c.CmapKey == "" {
+			continue
+		}
+		for i := range plan.Steps {
+			if want := plan.Steps[i].Do.Want; want != nil {
+				want.Cmap = append(want.Cmap, CmapValue{c.CmapKey, c.CmapValue, c.Kind == corosyncconf.Removed})
+			}
+		}
+	}
+	return plan, nil
+}
+
+// reloadTwice has every reload, forward and back, asked for once more: each node
+// carries them out one after the other.
+func (p *Plan) reloadTwice() {
+	twice := func(a *Act) {
+		if i := slices.IndexFunc(a.Ops, func(o Op) bool { return o.Kind == OpReload }); i >= 0 {
+			a.Ops = slices.Insert(slices.Clone(a.Ops), i, a.Ops[i])
+		}
+	}
+	for i := range p.Steps {
+		twice(&p.Steps[i].Do)
+		for j := range p.Steps[i].Undo {
+			twice(&p.Steps[i].Undo[j])
+		}
+	}
+}
+
+// CmapValue is what a key of corosync's cmap is to be.
+type CmapValue struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Absent bool   `json:"absent,omitempty"` // the key is not there
+}
+
+// allowed returns what the changes take, and refuses what s does not allow, and
+// nodes that come or go: their votes and their corosync have to come before or
+// after them.
+func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncconf.Effect {
+	for _, c := range changes {
+		text := c.Words
+		if c.Remark != "" {
+			text += " (" + c.Remark + ")"
+		}
+		switch e := c.Effect; {
+		case c.Node:
+			ps.add(CodeDifferent, "", "clusterctl add or clusterctl delnode", "%s: nodes do not come and go by an edit", c.Words)
+		case e <= corosyncconf.Reload:
+			if c.Remark != "" && !c.Twice {
+				ps.warn(CodeNeedsRestart, "", "", "%s", text)
+			}
+		case e == corosyncconf.LinkReplace:
+			ps.add(CodeNeedsRestart, "", "clusterctl link set does it link by link", "%s: corosync does not change a link in place", text)
+		case e == corosyncconf.DeviceRestart:
+			ps.add(CodeNeedsRestart, "", "change it on each node, and restart corosync-qdevice there", "%s: only a restart of corosync-qdevice brings it into effect", text)
+		case !s.Restart && e == corosyncconf.RollingRestart:
+			ps.add(CodeNeedsRestart, "", "--restart restarts one node after the other", "%s: a reload does not do it, it takes a rolling restart", text)
+		case !s.Restart:
+			ps.add(CodeNeedsRestart, "", "--restart stops corosync on all nodes, and starts it on all", "%s: a reload does not do it, all nodes must be stopped before any is started", text)
+		}
+	}
+	return corosyncconf.EffectOf(changes)
+}
+
+// inTurn plans a configuration that takes a restart of each node: it is on all
+// of them, and its version runs, before the first is restarted.
+func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
+	if err := r.replace(what, conf); err != nil {
+		return err
+	}
+	var ps Problems
+	var nodes []*ViewNode
+	for i := range r.view.Nodes {
+		n := &r.view.Nodes[i]
+		if n.active() && n.Conf != nil {
+			n.fenced(&ps)
+			nodes = append(nodes, n)
+		}
+	}
+	steps := r.view.rolling(&ps, &r.plan.Quorum, nodes)
+	if err := ps.err(); err != nil {
+		return err
+	}
+	// Taken back, the nodes that run with it must be restarted once more.
+	swap := &r.plan.Steps[len(r.plan.Steps)-2]
+	for _, s := range steps {
+		if s.Do.Want == nil || s.Class != ClassStart {
+			continue
+		}
+		want := *s.Do.Want
+		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: &want})
+	}
+	r.plan.Steps = append(r.plan.Steps, steps...)
+	return nil
+}
+
+// standstill plans a configuration that no two nodes may run with and without:
+// corosync is stopped on all nodes, and started with it on all.
+func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
+	v := r.view
+	var ps Problems
+	var paced []string
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		switch {
+		case n.Conf == nil:
+			continue
+		case n.Facts == nil:
+			p := NodeProblem(n.Name, n.Err)
+			p.Message = "it must take part, since it could not join the others afterwards: " + p.Message
+			ps = append(ps, p)
+			continue
+		case !n.active():
+			ps.add(CodeNoRunning, n.Name, "start it first, or take it out of the cluster", "corosync does not run there, and every node must take part")
+		}
+		n.fenced(&ps)
+		if n.Facts.Units["pacemaker"].Running() {
+			paced = append(paced, n.Name)
+		}
+	}
+	if err := ps.err(); err != nil {
+		return err
+	}
+	old := r.conf
+	conf, err := r.numbered(conf)
+	if err != nil {
+		return err
+	}
+	r.count++
+	p := r.plan
+	was, is := p.blob(old.Bytes()), p.blob(conf.Bytes())
+	p.Quorum.Lowest = QuorumPoint{0, p.Quorum.Lowest.Expected, p.Quorum.Lowest.Quorum}
+	names := membersOf(r.members)
+	want := r.want(conf)
+	want.Links, want.Quorate = told(conf.Config()), true
+	back := *want
+	back.Links, back.Version = r.linked, old.ConfigVersion()
+	p.Steps = append(p.Steps, Step{
+		ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
+		Do: Act{Nodes: names, Ops: []Op{
+			rememberIDs(old, conf.ConfigVersion()), rememberIDs(conf, conf.ConfigVersion()),
+			{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
+		}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
+	})
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, unitStep(r.id("unpace"), OpStop, "pacemaker", paced))
+	}
+	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
+	stop.What += " (the cluster stands still)"
+	stop.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}, Want: &back}}
+	start.Do.Want = want
+	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
+	p.Steps = append(p.Steps, stop, Step{
+		ID: r.id("swap"), What: "put the new corosync.conf in place", Class: ClassSwitch,
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+	}, start)
+	if len(paced) > 0 {
+		p.Steps = append(p.Steps, unitStep(r.id("pace"), OpStart, "pacemaker", paced))
+	}
+	r.conf = conf
+	return nil
+}
+
+// noWorse refuses a configuration with errors that the present one does not
+// have, and warns of new warnings.
+func (v *View) noWorse(ps *Problems, wanted *corosyncconf.File) {
+	for _, f := range corosyncconf.Worse(v.Conf, wanted, corosyncconf.Target{Release: release(v.reached())}) {
+		if f.Severity == corosyncconf.Bad {
+			ps.add(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
+		} else {
+			ps.warn(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
+		}
+	}
+}

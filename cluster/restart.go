@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+)
+
+// PlanRestart plans that corosync, and pacemaker where it runs, is stopped and
+// started on one node after the other, each a member again before the next is
+// stopped. Nodes where corosync does not run are left alone; a plan without
+// steps means that it runs on none of them.
+func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
+	var ps Problems
+	conf := v.config()
+	want := Hash(v.Conf.Bytes())
+	var chosen []*ViewNode
+	for _, n := range s.choose(&ps, v, "restart") {
+		if s.skip(&ps, n) || !n.check(&ps) || !n.active() {
+			continue
+		}
+		n.fenced(&ps)
+		if n.Facts.Conf.Err != nil || n.Facts.Conf.Hash != want {
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync; started with it, the node could exit or stop others from starting", "its corosync.conf is not that of the cluster")
+		}
+		chosen = append(chosen, n)
+	}
+	p := v.plan()
+	before, _ := v.voting(conf)
+	p.Quorum = QuorumRange{before, before, before}
+	p.Steps = v.rolling(&ps, &p.Quorum, chosen)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p.Notes = ps
+	return p, nil
+}
+
+// rolling restarts nodes one after the other, and lowers what is lowest in q.
+func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
+	conf := v.config()
+	_, voting := v.voting(conf)
+	quorate := voting.Tally().Quorate
+	members := v.members(nil)
+	var steps []Step
+	for i, n := range nodes {
+		away := voting.Without(n.Conf.ID).Tally()
+		alone := len(members) == 1
+		if quorate && !away.Quorate && !alone {
+			ps.add(CodeQuorum, n.Name, "bring nodes that are away back first; clusterctl stop --all and start --all restart the whole cluster",
+				"without it the cluster loses quorum: %d of %d votes are left, %d are needed", away.Votes, away.Expected, away.Quorum)
+		}
+		if away.Votes-away.Quorum < q.Lowest.Votes-q.Lowest.Quorum {
+			q.Lowest = point(away)
+		}
+		rest := v.members([]string{n.Name})
+		one := []string{n.Name}
+		paced := n.Facts.Units["pacemaker"].Running()
+		if paced {
+			steps = append(steps, unitStep(fmt.Sprintf("unpace-%d", i+1), OpStop, "pacemaker", one))
+		}
+		stop, start := unitStep(fmt.Sprintf("stop-%d", i+1), OpStop, "corosync", one), unitStep(fmt.Sprintf("start-%d", i+1), OpStart, "corosync", one)
+		stop.Do.Leave = []ID{n.Conf.ID}
+		stop.Do.Want = &Want{Members: rest, Gone: stop.Do.Leave, Quorate: quorate && away.Quorate, Deadline: formTime(len(conf.Nodes))}
+		start.Do.Want = &Want{Members: members, Quorate: quorate, Links: v.connected(members), Deadline: formTime(len(conf.Nodes))}
+		steps = append(steps, stop, start)
+		if paced {
+			steps = append(steps, unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one))
+		}
+	}
+	return steps
+}
+
+// PlanEnable plans that corosync is started at boot, or no longer, and with it
+// pacemaker where it is installed. A plan without steps means that it is so.
+func PlanEnable(s ServiceSpec, v *View, enable bool) (*Plan, error) {
+	var ps Problems
+	verb, kind, class := "enable", OpEnable, ClassPrepare
+	if !enable {
+		verb, kind = "disable", OpDisable
+	}
+	byUnit := map[string][]string{}
+	for _, n := range s.choose(&ps, v, verb) {
+		if s.skip(&ps, n) || !n.check(&ps) {
+			continue
+		}
+		for _, unit := range []string{"corosync", "pacemaker"} {
+			if u := n.Facts.Units[unit]; u.Loaded && u.Enabled != enable {
+				byUnit[unit] = append(byUnit[unit], n.Name)
+			}
+		}
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p := v.plan()
+	p.Notes = ps
+	p.Quorum.Before, _ = v.voting(v.Conf.Config())
+	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	for _, unit := range []string{"corosync", "pacemaker"} {
+		if nodes := byUnit[unit]; len(nodes) > 0 {
+			p.Steps = append(p.Steps, Step{
+				ID: verb + "-" + unit, What: fmt.Sprintf("%s %s on %s", verb, unit, andList(nodes)), Class: class,
+				Do:   Act{Nodes: nodes, Ops: []Op{{Kind: kind, Unit: unit}}},
+				Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpBoot, Unit: unit}}}},
+			})
+		}
+	}
+	return p, nil
+}
+
+// unitStep starts or stops a unit on nodes.
+func unitStep(id string, kind OpKind, unit string, nodes []string) Step {
+	class := ClassStart
+	if kind == OpStop {
+		class = ClassStop
+	}
+	return Step{
+		ID: id, What: fmt.Sprintf("%s %s on %s", kind, unit, andList(nodes)), Class: class,
+		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: kind, Unit: unit}}},
+		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpReset, Unit: unit}}}},
+	}
+}
+
+// members are the nodes where corosync runs, but for some.
+func (v *View) members(but []string) []Member {
+	var members []Member
+	for _, n := range v.Nodes {
+		if n.active() && n.Conf != nil && !slices.Contains(but, n.Name) {
+			members = append(members, Member{n.Name, n.Conf.ID})
+		}
+	}
+	return members
+}
+
+// fenced refuses to stop corosync where something would fence the node for it.
+func (n *ViewNode) fenced(ps *Problems) {
+	for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
+		if n.Facts.Units[unit].Running() {
+			ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
+				"%s runs there and could fence the node when corosync stops", unit)
+		}
+	}
+}

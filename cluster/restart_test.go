@@ -1,0 +1,108 @@
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"clusterctl/cluster"
+)
+
+func TestRestartIsOneNodeAfterTheOther(t *testing.T) {
+	for _, size := range []int{1, 2, 3, 5} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			w := running(t, size, size, nil)
+			if size == 1 {
+				w.Trouble = nil // nobody is left while it restarts
+			}
+			var stopped []string
+			for _, m := range w.Machines() {
+				m.Fail = func(_ cluster.Note, op cluster.Op) error {
+					if op.Kind == cluster.OpStop {
+						stopped = append(stopped, m.Name())
+						for _, other := range w.Machines() {
+							if !other.Active("corosync") {
+								t.Errorf("%s is down when %s is to be stopped", other.Name(), m.Name())
+							}
+						}
+					}
+					return nil
+				}
+			}
+			p, err := cluster.PlanRestart(cluster.ServiceSpec{All: true}, w.view(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.carryOut(t, p); err != nil {
+				t.Fatal(err)
+			}
+			if len(stopped) != size {
+				t.Errorf("restarted %q of %d", stopped, size)
+			}
+			w.settledOn(t, stopped...)
+		})
+	}
+}
+
+func TestRestartKeepsQuorum(t *testing.T) {
+	w := stopped(t)
+	_, err := cluster.PlanRestart(cluster.ServiceSpec{All: true}, w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) != 2 || ps[0].Code != cluster.CodeQuorum || ps[1].Code != cluster.CodeQuorum {
+		t.Errorf("with a node of three away: %v", err)
+	}
+}
+
+func TestRestartStopsWhenAMemberDiesMeanwhile(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	p, err := cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n1", "n2"}}, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Machine("n2").Fail = func(_ cluster.Note, op cluster.Op) error {
+		if op.Kind == cluster.OpStop {
+			return errors.New("n2 was stopped although n3 is dead")
+		}
+		return nil
+	}
+	w.Machine("n1").Fail = func(_ cluster.Note, op cluster.Op) error {
+		if op.Kind == cluster.OpStart { // the last thing before n2's turn
+			w.Machine("n3").Kill()
+		}
+		return nil
+	}
+	for i := range p.Steps { // n3 is not waited for, or this would end before
+		if want := p.Steps[i].Do.Want; want != nil {
+			want.Members = slices.DeleteFunc(want.Members, func(m cluster.Member) bool { return m.Name == "n3" })
+			want.Links = nil
+		}
+	}
+	if err := w.carryOut(t, p); cluster.ProblemsOf(err) == nil || cluster.ProblemsOf(err)[0].Code != cluster.CodeQuorum {
+		t.Errorf("got %v", err)
+	}
+	if !w.Machine("n2").Active("corosync") {
+		t.Error("n2 does not run")
+	}
+}
+
+func TestEnableChangesOnlyTheBoot(t *testing.T) {
+	w := stopped(t)
+	for _, enable := range []bool{false, true} {
+		p, err := cluster.PlanEnable(cluster.ServiceSpec{All: true}, w.view(t), enable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.carryOut(t, p); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range w.Machines() {
+			if m.Enabled("corosync") != enable || m.Active("corosync") != (m.Name() != "n3") {
+				t.Errorf("%s: enabled %t, active %t", m.Name(), m.Enabled("corosync"), m.Active("corosync"))
+			}
+		}
+		if again, err := cluster.PlanEnable(cluster.ServiceSpec{All: true}, w.view(t), enable); err != nil || len(again.Steps) > 0 {
+			t.Errorf("once more: %v, %v", again, err)
+		}
+	}
+}
