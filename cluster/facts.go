@@ -68,18 +68,19 @@ func (v Version) Compare(o Version) int {
 // known tells whether it is a version that this package knows how to handle.
 func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
 
-// release is the line of corosync releases that nodes have. They all have one,
-// or they cannot work together; without any it is the newest.
+// release is the oldest release of corosync among the nodes; without any it is
+// the newest there is.
 func release(facts []*Facts) corosyncconf.Release {
+	oldest := corosyncconf.V31
 	for _, f := range facts {
-		switch v := f.Corosync; {
-		case v.Major == 2:
-			return corosyncconf.V24
-		case v.Major == 3 && v.Minor == 0:
-			return corosyncconf.V30
+		switch {
+		case f.Corosync.Major == 2:
+			oldest = corosyncconf.V24
+		case f.Corosync.Major == 3 && f.Corosync.Minor == 0:
+			oldest = min(oldest, corosyncconf.V30)
 		}
 	}
-	return corosyncconf.V31
+	return oldest
 }
 
 // FileState is whether a file is there, and its content's hash.

@@ -128,10 +128,10 @@ func PlanRotate(key []byte, v *View) (*Plan, error) {
 // rekeyable checks that the cluster without the nodes that leave can change its
 // key while it runs. It returns those of the others that have to come back first.
 func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	inFile := slices.ContainsFunc(v.Conf.Root().Sections("totem"), func(s *corosyncconf.Section) bool { _, ok := s.Get("key"); return ok })
 	switch {
-	case !conf.Totem.Encrypted() || conf.Totem.Transport != "knet":
+	case !conf.Totem.Encrypted() || conf.Totem.Transport != "knet" && release(v.reached()) != corosyncconf.V24:
 		ps.add(CodeKeyUnused, "", "encryption is crypto_cipher and crypto_hash in the totem section, with transport knet", "the cluster does not encrypt, so no key is in use")
 		return nil
 	case conf.Totem.KeyFile != KeyPath:

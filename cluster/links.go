@@ -59,7 +59,7 @@ func Links(ctx context.Context, v *View, nodes map[string]Node) []LinkInfo {
 }
 
 func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
-	conf := v.Conf.Config()
+	conf := v.config()
 	names := map[ID]string{}
 	for _, n := range conf.Nodes {
 		names[n.ID] = n.Label()
@@ -71,6 +71,8 @@ func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
 		info := LinkInfo{Number: number, Priority: l.priority(), Port: l.port(), Nodes: []LinkNode{}}
 		if conf.Totem.Transport == "knet" {
 			info.Mode = conf.Totem.LinkMode
+		} else if len(conf.Links()) > 1 {
+			info.Mode = conf.Totem.RRPMode
 		}
 		for i, n := range v.Nodes {
 			if n.Conf == nil {

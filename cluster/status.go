@@ -317,9 +317,7 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		}
 		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
 	}
-	if len(conf.Nodes) == 0 {
-		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
-			"corosync.conf has no nodelist: only the nodes that were named are seen")
+	if !v.hasNodelist(&ps) {
 		return ps
 	}
 	for i := range v.Nodes {

@@ -81,3 +81,11 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 	p.Close()
 	return err == nil, err
 }
+
+// theCluster names a cluster in a sentence; it may have no name.
+func theCluster(name string) string {
+	if name == "" {
+		return "the cluster"
+	}
+	return "cluster " + name
+}

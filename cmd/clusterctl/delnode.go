@@ -69,7 +69,7 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 			case !s.Offline:
 				return ""
 			}
-			return fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), c.plan.Cluster, how)
+			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)
 		},
 		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
 	if u, ok := errors.AsType[*cluster.UndoneError](err); ok && c.stood && !errors.Is(err, errInterrupted) {
@@ -92,7 +92,7 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 	if c.done && c.plan.Rekeys() {
 		and = ", and with a new key"
 	}
-	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s%s\n", c.plan.Cluster, strings.Join(names, ", "), and)
+	_, err = fmt.Fprintf(a.env.Out, "%s goes on without %s%s\n", theCluster(c.plan.Cluster), strings.Join(names, ", "), and)
 	return err
 }
 
@@ -129,7 +129,7 @@ func (a *app) expected(ctx context.Context, votes int) error {
 	c, err := a.change(ctx,
 		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanExpected(votes, v) },
 		func(c changed) string {
-			return fmt.Sprintf("Have cluster %s expect %s?", c.plan.Cluster, plural(votes, "vote"))
+			return fmt.Sprintf("Have %s expect %s?", theCluster(c.plan.Cluster), plural(votes, "vote"))
 		}, nil)
 	if err != nil || a.dryRun {
 		return err
