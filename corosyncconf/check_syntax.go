@@ -20,7 +20,7 @@ var syntaxCodes = []CodeInfo{
 	{CodeKeyName, Bad, "a key whose name corosync cannot store"},
 	{CodeNotAllowed, Bad, "a key or section that its place does not take, or that is missing there"},
 	{CodeBadValue, Bad, "a value that is none of those, or not of the kind, that corosync's parser takes for the key"},
-	{CodeCrash, Bad, "a section where there should be none, on which the parser of this version may crash"},
+	{CodeCrash, Bad, "what makes this version of corosync use memory that is not for that: it may crash, or do anything"},
 	{CodeSwallowed, Warning, "something that corosync 2.4 passes over without a word, and corosync 3 refuses"},
 }
 

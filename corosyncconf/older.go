@@ -94,50 +94,11 @@ func plainOlder(data []byte, v version) (text string, num []int) {
 		bad[e.Line] = bad[e.Line] || e.Code == CodeSyntax && !missing
 	}
 	var b strings.Builder
-	var open []*Section
-	// Of the interface, logger_subsys or logging_daemon section:
-	labelled := false // it has what its end needs
-	frees := false    // an end frees what another would free again
-	crashes := false  // it has been freed
+	var o older
 	for _, l := range f.lines {
-		lines := []string{l.raw}
-		switch {
-		case l.kind == opening:
-			s := l.section
-			open = append(open, s)
-			switch {
-			case bad[l.num] || s.tooLong():
-			case s.isMore():
-				lines = []string{""}
-			case s.path == s.rules && (s.inLogging() || s.path == "totem.interface"):
-				labelled, frees, crashes = false, s.inLogging(), false
-			}
-		case l.kind == closing && len(open) > 0:
-			s := open[len(open)-1]
-			open = open[:len(open)-1]
-			switch {
-			case bad[l.num]:
-			case s.isMore() && s.inLogging():
-				lines = s.endMore()
-				if crashes = true; !labelled {
-					lines = []string{crash}
-				}
-			case s.isMore():
-				lines = s.endMore()
-			case s.rules == "totem.interface" && s.path != s.rules:
-				crashes = crashes || frees
-			case s.path == s.rules && crashes:
-				lines, crashes = []string{crash}, false
-			}
-		case l.kind == option && len(open) > 0:
-			s := open[len(open)-1]
-			if s.isMore() && len(s.path)+len(l.keyText())+1 >= maxName {
-				lines = []string{strings.Repeat("x", maxName) + ":"} // as it would be too long here
-			}
-			frees = frees || s.path == "totem.interface" && l.keyText() == "knet_transport" || s.rules == "totem.interface.member"
-			labelled = labelled || s.rules == "logging.logger_subsys" && l.keyText() == "subsys" || s.rules == "logging.logging_daemon" && l.keyText() == "name"
-		case l.kind == junk && len(open) > 0 && strings.HasPrefix(l.raw[len(l.indent()):], ":"):
-			lines = []string{"_" + l.raw[len(l.indent()):]}
+		lines := o.line(l)
+		if bad[l.num] && l.kind != junk {
+			lines = []string{l.raw}
 		}
 		for _, text := range lines {
 			b.WriteString(text)
@@ -149,27 +110,77 @@ func plainOlder(data []byte, v version) (text string, num []int) {
 	return text[:len(text)-f.unended], num
 }
 
+// older goes over the lines of a file as a corosync before 3.1.10 does.
+type older struct {
+	open []*Section // innermost last
+	// Of the interface, logger_subsys or logging_daemon section that is open:
+	labelled bool // it has the key without which it cannot end
+	frees    bool // its end, or that of one in it, frees what is not used again
+	freed    bool // an end has done so
+}
+
+// line returns what a line says to it.
+func (o *older) line(l *line) []string {
+	switch {
+	case l.kind == opening:
+		s := l.section
+		o.open = append(o.open, s)
+		switch {
+		case s.tooLong():
+		case s.isMore():
+			return []string{""}
+		case s.path == s.rules && (s.inLogging() || s.path == "totem.interface"):
+			o.labelled, o.frees, o.freed = false, s.inLogging(), false
+		}
+	case l.kind == closing && len(o.open) > 0:
+		s := o.open[len(o.open)-1]
+		o.open = o.open[:len(o.open)-1]
+		switch {
+		case s.path != s.rules && (s.inLogging() || s.rules == "totem.interface"):
+			o.freed = o.freed || o.frees
+			if s.inLogging() && !o.labelled {
+				return []string{crash}
+			}
+		case s.path == s.rules && o.freed:
+			o.freed = false
+			return []string{crash}
+		}
+		if s.isMore() {
+			return s.endMore()
+		}
+	case l.kind == option && len(o.open) > 0:
+		s, key := o.open[len(o.open)-1], l.keyText()
+		o.frees = o.frees || s.path == "totem.interface" && key == "knet_transport" || s.rules == "totem.interface.member"
+		o.labelled = o.labelled || s.rules == "logging.logger_subsys" && key == "subsys" || s.rules == "logging.logging_daemon" && key == "name"
+		if s.isMore() && len(s.path)+len(key)+1 >= maxName {
+			return []string{strings.Repeat("x", maxName) + ":"} // with the shorter path it would fit
+		}
+	case l.kind == junk && len(o.open) > 0 && strings.HasPrefix(l.raw[len(l.indent()):], ":"):
+		return []string{"_" + l.raw[len(l.indent()):]}
+	}
+	return []string{l.raw}
+}
+
 // isMore reports whether s is one of those that are more of the same.
 func (s *Section) isMore() bool {
 	if s.path == s.rules {
 		return false
 	}
 	switch s.rules {
-	case "nodelist.node", "uidgid", "totem.interface.member", "logging.logger_subsys", "logging.logging_daemon":
+	case "nodelist.node", "uidgid", "totem.interface.member":
 		return true
 	}
-	return false
+	return s.inLogging()
 }
 
-// endMore returns what the end of s does.
+// endMore returns what the end of one of those says.
 func (s *Section) endMore() []string {
+	if s.rules == "uidgid" || s.rules == "totem.interface.member" {
+		return []string{""}
+	}
 	around := s.parent
 	for around.isMore() {
 		around = around.parent
-	}
-	switch s.rules {
-	case "uidgid", "totem.interface.member":
-		return []string{""}
 	}
 	return []string{"}", around.Name() + " {"}
 }

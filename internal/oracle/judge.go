@@ -71,8 +71,12 @@ const crash corosyncconf.Refusal = "crash"
 // parserError is how corosync begins when its parser refuses a file.
 var parserError = regexp.MustCompile(`(?m)^parser error: [^\n]*?\.conf:(\d+): `)
 
+// logged is how corosync begins a line of its log.
+var logged = regexp.MustCompile(`^(\w+ \d+ [\d:.]+ )?\w+ +\[\w+ *\]`)
+
 // corosyncVerdict reads what corosync -t printed and returned; -1 is a signal.
-func corosyncVerdict(code int, output []byte) verdict {
+// An old one is of 2.4.
+func corosyncVerdict(code int, output []byte, old bool) verdict {
 	switch {
 	case code == 0:
 		return verdict{}
@@ -83,7 +87,9 @@ func corosyncVerdict(code int, output []byte) verdict {
 		line, _ := strconv.Atoi(string(m[1]))
 		return verdict{By: corosyncconf.ByParser, Line: line}
 	}
-	if bytes.Contains(output, []byte("Can't format parser error message")) {
+	// The parser of 2.4 says less, and is not in the log.
+	first, _, _ := strings.Cut(string(output), "\n")
+	if strings.HasPrefix(first, "Can't format parser error message") || old && code == 8 && first != "" && !logged.MatchString(first) {
 		return verdict{By: corosyncconf.ByParser}
 	}
 	return verdict{By: corosyncconf.ByTest}
@@ -92,7 +98,7 @@ func corosyncVerdict(code int, output []byte) verdict {
 // ours is the verdict of corosyncconf.
 func ours(conf []byte, m *corosyncconf.Machine) (verdict, []corosyncconf.Finding) {
 	f, _ := corosyncconf.Parse("", conf)
-	findings := f.Check(corosyncconf.Target{Release: corosyncconf.V31, Here: m})
+	findings := f.Check(corosyncconf.Target{Release: release(m.Version), Here: m})
 	var v verdict
 	for _, x := range findings {
 		switch x.RefusedBy {
@@ -101,12 +107,26 @@ func ours(conf []byte, m *corosyncconf.Machine) (verdict, []corosyncconf.Finding
 				v = verdict{corosyncconf.ByParser, line, x.Code == corosyncconf.CodeCrash}
 			}
 		case corosyncconf.ByTest:
+			undefined := x.Code == corosyncconf.CodeCrash
 			if v.By == corosyncconf.Accepted {
-				v.By = corosyncconf.ByTest
+				v = verdict{By: corosyncconf.ByTest, Undefined: undefined}
+			}
+			if v.By == corosyncconf.ByTest {
+				v.Undefined = v.Undefined && undefined
 			}
 		}
 	}
 	return v, findings
+}
+
+func release(version [3]int) corosyncconf.Release {
+	switch {
+	case version[0] < 3:
+		return corosyncconf.V24
+	case version[1] == 0:
+		return corosyncconf.V30
+	}
+	return corosyncconf.V31
 }
 
 // foundAt is the line on which corosync finds what is wrong: of a name in
@@ -136,7 +156,7 @@ func foundAt(conf []byte, x corosyncconf.Finding, version [3]int) int {
 		switch {
 		case strings.HasPrefix(line, "#"):
 		case opens:
-			name = strings.Trim(name, " \t:")
+			name = strings.TrimRight(name, " \t:")
 			open = append(open, section{i + 1, strings.TrimPrefix(open[len(open)-1].path+"."+name, ".")})
 		case strings.Contains(line, ":"):
 		case strings.Contains(line, "}") && len(open) > 1:

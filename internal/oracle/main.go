@@ -41,6 +41,7 @@ func main() {
 	from := flag.Int("from", 0, "number of the first")
 	seed := flag.Uint64("seed", rand.Uint64N(1e9), "what they are made from")
 	suites := flag.String("suites", "bookworm,trixie", "Debian releases whose corosync to ask")
+	tree := flag.String("tree", "", "directory with a whole Debian, whose corosync to ask instead: any from 2.4 on")
 	samples := flag.String("samples", "testdata/conf", "directory with configurations to change")
 	save := flag.String("save", "", "file to add those to on which the two differ, as internal/oracle/testdata has them")
 	flag.Parse()
@@ -48,9 +49,12 @@ func main() {
 	defer stop()
 
 	differ := false
+	if *tree != "" {
+		*suites = *tree
+	}
 	for suite := range strings.SplitSeq(*suites, ",") {
 		begin := time.Now()
-		r, err := compare(ctx, job{Suite: suite, Seed: *seed, From: *from, N: *n, Samples: *samples})
+		r, err := compare(ctx, job{Suite: suite, Tree: *tree, Seed: *seed, From: *from, N: *n, Samples: *samples})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -114,9 +118,11 @@ func addTo(name, text string) error {
 // compare has one process for each processor work on a job, each in a sandbox
 // of its own.
 func compare(ctx context.Context, j job) (result, error) {
-	tree, err := lab.Base(ctx, j.Suite, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
-	if err != nil {
-		return result{}, err
+	if j.Tree == "" {
+		var err error
+		if j.Tree, err = lab.Base(ctx, j.Suite, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }); err != nil {
+			return result{}, err
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(j.Samples, "*.conf"))
 	if err != nil || len(files) == 0 {
@@ -129,7 +135,6 @@ func compare(ctx context.Context, j job) (result, error) {
 		}
 		j.Confs = append(j.Confs, data)
 	}
-	j.Tree = tree
 	j.Step = runtime.NumCPU()
 	all := result{Count: map[corosyncconf.Refusal]int{}}
 	parts := make([]result, j.Step)

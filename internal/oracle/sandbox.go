@@ -15,6 +15,7 @@ import (
 	"time"
 )
 
+// confFile is where corosync looks, unless told otherwise.
 const confFile = "/etc/corosync/corosync.conf"
 
 // enter makes this process, which has namespaces of its own, live in the tree:
@@ -111,12 +112,12 @@ func (o *oracle) ask(ctx context.Context, conf []byte, hostname string) (verdict
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/usr/sbin/corosync", "-t", "-c", confFile)
+	cmd := exec.CommandContext(ctx, "/usr/sbin/corosync", "-t")
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok || ctx.Err() != nil {
 		return verdict{}, "", errors.Join(err, ctx.Err())
 	} else if ok {
-		return corosyncVerdict(exit.ExitCode(), out), strings.TrimSpace(string(out)), nil
+		return corosyncVerdict(exit.ExitCode(), out, o.Version[0] < 3), strings.TrimSpace(string(out)), nil
 	}
 	return verdict{}, strings.TrimSpace(string(out)), nil
 }
