@@ -61,6 +61,7 @@ const (
 	CodeHeld          Code = "held"
 	CodeQuorum        Code = "quorum"
 	CodeFence         Code = "fence"
+	CodeUnmanaged     Code = "unmanaged"
 	CodeStep          Code = "step"
 	CodeNotFormed     Code = "not-formed"
 	CodeOutcome       Code = "outcome-unknown"
@@ -152,6 +153,7 @@ func CodeTable() []CodeInfo {
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
 		{CodeFence, Refused, "something on the node would fence it for what is asked"},
+		{CodeUnmanaged, Refused, "pacemaker is in maintenance mode: resources go on running where they are"},
 		{CodeStep, Refused, "a step failed on a node"},
 		{CodeNotFormed, Refused, "the nodes did not come together in time"},
 		{CodeOutcome, Unreachable, "the connection was lost during a step: whether it was carried out is not known"},

@@ -68,6 +68,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	if len(running) > 0 {
 		p.Steps = append(p.Steps, stopDefault(running))
 	}
+	p.freshCIB(facts)
 	if s.encrypted() {
 		p.Steps = append(p.Steps, Step{
 			ID: "key", What: "install a new authkey", Class: ClassPrepare,

@@ -90,8 +90,17 @@ func (e *UndoneError) Unwrap() error { return e.Cause }
 // How long the steps of a plan may take on a node.
 const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
+	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
 	undoTimeout = 5 * time.Minute   // for undoing a whole operation
 )
+
+// timeLimit is how long operations may take on a node.
+func timeLimit(ops []Op) time.Duration {
+	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" }) {
+		return moveTimeout
+	}
+	return stepTimeout
+}
 
 // run is one operation under way.
 type run struct {
@@ -361,12 +370,12 @@ func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) 
 // begin writes the journal on every node. When one cannot, nothing was changed
 // anywhere.
 func (r *run) begin(ctx context.Context) error {
-	paths, units := r.entry.Plan.touched()
 	return each(r.names(), func(name string) error {
 		n, err := r.node(ctx, name)
 		if err != nil {
 			return nodeErr(name, err)
 		}
+		paths, units := r.entry.Plan.touched(name)
 		err = n.Begin(ctx, r.entry, r.entry.Plan.blobsFor(name), paths, units, r.ended)
 		if u, ok := errors.AsType[*UnfinishedError](err); ok {
 			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
@@ -457,7 +466,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 		}
 		n, err := r.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
+			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, timeLimit(step.Do.Ops))
 		}
 		return stepErr(name, step.What, err)
 	}
@@ -470,10 +479,25 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return err
 	}
 	err := r.onNodes(step.Do, act)
-	if err = cmp.Or(refused, err); err != nil || step.Do.Want == nil {
+	err = cmp.Or(refused, err)
+	if step.Do.Soft {
+		err = r.soften(ctx, err)
+	}
+	if err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
+}
+
+// soften makes a warning of what failed, unless all is to end.
+func (r *run) soften(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if r.Report != nil {
+		r.Report.Warn("warning: " + err.Error())
+	}
+	return nil
 }
 
 // guard refuses a reload that would cost quorum as things are now, since members
@@ -745,6 +769,9 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
+			if a.Soft && !lostConnection(err) {
+				err = u.soften(ctx, err)
+			}
 			switch {
 			case err == nil:
 			case again(err):
@@ -988,7 +1015,7 @@ func (u *undoing) on(ctx context.Context, name string, note Note, ops []Op) erro
 	for {
 		n, err := u.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, u.entry.ID, note, ops, stepTimeout)
+			err = n.Do(ctx, u.entry.ID, note, ops, timeLimit(ops))
 		}
 		if err == nil || !again(err) || time.Now().After(u.patience) || ctx.Err() != nil {
 			return err

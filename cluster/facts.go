@@ -40,8 +40,12 @@ type Facts struct {
 	Ended    map[string]Phase        // how the last ones ended that are, by id
 	Holder   *Holder                 // who holds the node's lock now
 	IDs      UsedIDs                 // node ids and versions that the node remembers
-	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
+	Fencing  Fencing                 // whether pacemaker may have a node fenced
 	Owed     KeyOwed                 // who left with the key, as the node remembers it
+
+	Maintenance bool // pacemaker runs, in maintenance mode
+	CIB         bool // pacemaker has a configuration there
+	DLM         bool // lockspaces of the distributed lock manager are in use
 }
 
 // UsedIDs is the highest node id that a cluster has used, and the highest
@@ -215,7 +219,8 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 	if hash, names, ok := strings.Cut(text("keyowed"), "\n"); ok {
 		f.Owed = KeyOwed{hash, strings.Fields(names)}
 	}
-	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
+	f.parsePacemaker(sec)
+	f.CIB, f.DLM = sec["cib"].status == 0, sec["dlm"].status == 0
 	f.Holder = parseHolder(sec["holder"].out)
 	if _, ok := sec["quorum"]; ok {
 		f.Runtime = parseRuntime(sec)

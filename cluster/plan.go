@@ -124,6 +124,7 @@ type Act struct {
 	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
+	Soft  bool     `json:"soft,omitempty"`  // what fails is only warned of
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 
@@ -152,7 +153,8 @@ const (
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
 	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
-	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
+	OpForget  OpKind = "forget"  // have pacemaker forget the node Name with node id N
+	OpOnline  OpKind = "online"  // wait until pacemaker has joined that of the others
 	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
 	OpWrite   OpKind = "write"   // write Blob to Path.new, mode Mode
 	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
@@ -283,7 +285,7 @@ func (p *Plan) Rekeys() bool {
 
 // touched returns the files and units that the plan may change on a node: what
 // has to be saved before it begins.
-func (p *Plan) touched() (paths, units []string) {
+func (p *Plan) touched(node string) (paths, units []string) {
 	seen := map[string]bool{}
 	add := func(list *[]string, s string) {
 		if s != "" && !seen[s] {
@@ -293,6 +295,9 @@ func (p *Plan) touched() (paths, units []string) {
 	}
 	for _, s := range p.Steps {
 		for _, act := range append([]Act{s.Do}, s.Undo...) {
+			if !slices.Contains(act.Nodes, node) {
+				continue
+			}
 			for _, op := range act.Ops {
 				add(&paths, op.Path)
 				add(&units, op.Unit)

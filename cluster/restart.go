@@ -131,13 +131,3 @@ func (v *View) members(but []string) []Member {
 	}
 	return members
 }
-
-// fenced refuses to stop corosync where something would fence the node for it.
-func (n *ViewNode) fenced(ps *Problems) {
-	for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
-		if n.Facts.Units[unit].Running() {
-			ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
-				"%s runs there and could fence the node when corosync stops", unit)
-		}
-	}
-}

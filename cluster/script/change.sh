@@ -172,16 +172,18 @@ op_unswap() { # PATH BLOB BASE: without BLOB as it was
   [ "$(digest "$1")" = "$3" ] || return 0
   if [ -z "$2" ] || [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
-op_aside() { # PATH
-  [ ! -e "$1" ] || { mv -f "$1" "$1.bak" && sync "${1%/*}"; }
+op_aside() { # PATH: a file or a directory
+  [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
 }
 op_restore() { # PATH
   local path was
   for path in "$1" "$1.new" "$1.bak"; do
     was=$E/before$path
-    rm -f "$path.tmp" || return
+    rm -rf "$path.tmp" || return
     if [ ! -e "$was" ]; then
-      rm -f "$path" || return
+      rm -rf "$path" || return
+    elif [ -d "$was" ]; then
+      cp -a "$was" "$path.tmp" && find "$path.tmp" -exec sync {} + && rm -rf "$path" && mv "$path.tmp" "$path" || return
     elif ! cmp -s "$was" "$path" || [ "$(stat -c %a:%u:%g "$was")" != "$(stat -c %a:%u:%g "$path")" ]; then
       cp -a "$was" "$path.tmp" && sync "$path.tmp" && mv -f "$path.tmp" "$path" || return
     fi
@@ -238,8 +240,24 @@ op_expect() { # - - - - - - N
   out=$(corosync-quorumtool -e "$7" 2>&1) || fail "corosync-quorumtool -e $7: $out"
 }
 op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } # - - - - - VOTES NODEID
-op_forget() { # of what is done already: a failure is told by pacemaker's own tools
-  ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
+op_forget() { # - - - - - NAME NODEID: by both, since the name may be another one to pacemaker
+  local out end=$((SECONDS + 30))
+  while
+    out=$(timeout 10 crm_node --force -R "$6" 2>&1 && timeout 10 crm_node --force -R "$7" 2>&1) &&
+      out=$(timeout 10 cibadmin -Q -o nodes 2>&1) && [[ $out != *"<node id=\"$7\""* ]] && return
+    [ "$SECONDS" -lt "$end" ]
+  do sleep 0.5; done
+  fail "pacemaker has not forgotten $6 (crm_node --force -R $6): ${out##*$'\n'}"
+}
+op_online() { # pacemaker has joined that of the others, as far as its tools are there to tell
+  local id end=$((SECONDS + 60))
+  command -v cibadmin >/dev/null || return 0
+  id=$(corosync-cmapctl -g runtime.votequorum.this_node_id) id=${id##* }
+  until timeout 5 cibadmin -Q --xpath "//node_state[@id='$id'][@join='member']" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || { fail "pacemaker has not joined the others after a minute; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u pacemaker)"; return; }
+    sleep 0.2
+  done
 }
 op_rekey() { # what runs counts, not what is installed; without it the reload fails (totemknet.c)
   local pid

@@ -142,6 +142,7 @@ func (c *corosync) gone(state string) {
 	if c.m.corosync == c {
 		c.m.corosync = nil
 		c.m.units["corosync"].active = state
+		c.m.units["pacemaker"].active = "inactive" // it ends with corosync
 	}
 }
 
@@ -428,6 +429,9 @@ func (c *corosync) reread() {
 		}
 		c.conf, c.key = conf, key
 		w.ran(c)
+		if c.m.Active("pacemaker") {
+			c.m.learn()
+		}
 		expected := c.us.expected
 		c.readconfig(true)
 		votes, expects := c.us.votes, c.us.expected

@@ -586,6 +586,8 @@ func (sh *shell) do(o cluster.Op) error {
 	case cluster.OpIDs:
 		return sh.ids(o.Name, o.N, o.Version)
 	case cluster.OpForget:
+		return sh.forget(o.N)
+	case cluster.OpOnline:
 		return sh.quick()
 	}
 	return fmt.Errorf("op_%s: command not found", o.Kind)
@@ -621,8 +623,12 @@ func (sh *shell) start(name string) error {
 		return nil
 	}
 	if name != "corosync" {
-		u.active = "active"
-		return nil
+		if sh.m.corosync == nil { // which systemd starts with it
+			if err := sh.start("corosync"); err != nil {
+				return err
+			}
+		}
+		return sh.m.Start(name)
 	}
 	sh.w.starting(sh.m)
 	if err := sh.m.start(); err != nil {
@@ -640,6 +646,9 @@ func (sh *shell) stopUnit(name string) error {
 		return err
 	}
 	if name == "corosync" && sh.m.corosync != nil {
+		if sh.m.Active("pacemaker") {
+			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
+		}
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"
