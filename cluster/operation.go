@@ -79,10 +79,10 @@ func (o *Operation) judge(running bool) (State, string) {
 		for _, n := range log {
 			reached = max(reached, o.index(n.Step))
 			switch {
-			case n.Phase == Done:
-				state = StateDone
-			case (n.Phase == Undoing || n.Phase == Undid || n.Phase == Undone) && state != StateDone:
+			case n.undoes(): // also where another node, which was away then, says that it was done
 				state = StateUndoing
+			case n.Phase == Done && state != StateUndoing:
+				state = StateDone
 			case state == StateBegun:
 				state = StateInterrupted
 			}

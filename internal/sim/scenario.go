@@ -34,6 +34,11 @@ func Scenarios() []Scenario {
 		{Name: "delnode-3-2", Machines: 3, Members: 3, Plan: Remove("n3")},
 		{Name: "delnode-5-2", Machines: 5, Members: 5, Plan: Remove("n3", "n4", "n5")},
 		{Name: "delnode-3-2-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: RemoveDead("n3")},
+		{Name: "conf-set", Machines: 3, Members: 3, Plan: Change("clusterctl conf set totem.token 5000", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanConf(cluster.ConfSpec{What: "set totem.token to 5000", Edit: func(f *corosyncconf.File) error {
+				return f.Root().Section("totem").Set("token", "5000")
+			}}, v)
+		})},
 		{Name: "delnode-5-4-dead", Machines: 5, Members: 5, Dead: []string{"n5"}, Plan: RemoveDead("n5")},
 	}
 }
