@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"clusterctl/corosyncconf"
 )
@@ -20,6 +21,10 @@ const (
 	MinKeySize = 128
 	MaxKeySize = 4096
 )
+
+// rejoinTime is how long a member may take to come back that the others lost
+// when they took a new key, and that has the key too; see PlanRotate.
+const rejoinTime = 20 * time.Second
 
 // OwedPath is where a node remembers that nodes which left still have the
 // cluster's key: the key's hash, and their names on the next line.
@@ -100,6 +105,12 @@ func setAside(path string) error {
 // message_handler_req_exec_cfg_reconfig_crypto). A member whose reload fails
 // breaks the ring for all of them, so whatever a reload reads is tested on every
 // node first, and a node that is away is waited for, never left behind.
+//
+// The members do not wait for each other in that: one that gets too little
+// processor time may miss what the others send with the new key already. It has
+// the key too, and so comes back by itself when the token timeout and the
+// consensus are over; that is waited for, since taking the key back would part
+// them once more.
 func PlanRotate(key []byte, v *View) (*Plan, error) {
 	var all, ps Problems
 	v.settled(&all, false)
@@ -186,7 +197,7 @@ func (r *rollout) rekey(key []byte) error {
 
 	reload := &r.plan.Steps[at+2]
 	reload.What = "reload: have all members take it"
-	reload.Do.One, reload.Do.Ops = false, reread(is)
+	reload.Do.One, reload.Do.Ops, reload.Do.Want.Deadline = false, reread(is), rejoinTime
 	// Not guarded: when members have fallen out, this is what brings them back.
 	back := &swap.Undo[len(swap.Undo)-1]
 	back.One, back.Conf, back.Ops = false, "", reread(old)

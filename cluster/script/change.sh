@@ -267,8 +267,9 @@ op_rekey() { # what runs counts, not what is installed; without it the reload fa
 }
 cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
 op_reread() { # KEY HASH - - - - NODEID
-  local file now own tokens until late=$((SECONDS + 2)) end=$((SECONDS + 60))
+  local file now own alone tokens late=$((SECONDS + 2)) end=$((SECONDS + 60))
   systemctl -q is-active corosync || return 0
+  alone=$(corosync-quorumtool -s 2>/dev/null | grep -c '^Nodes: *1$')
   file=$(sed -n 's/^[[:space:]]*config_version:[[:space:]]*\([0-9]*\)[[:space:]]*$/\1/p' /etc/corosync/corosync.conf | tail -n 1)
   own=$(cmap -g runtime.votequorum.this_node_id)
   until now=$(cmap -g totem.config_version) && [ "$now" = "$file" ] && [ -z "$(cmap -g config.reload_error_message)" ]; do
@@ -277,11 +278,12 @@ op_reread() { # KEY HASH - - - - NODEID
     if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then op_reload || return; else sleep 0.1; fi
   done
   [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
-  # A member with another key does not hear the others: then no token comes round.
-  [ "$(cmap -g runtime.votequorum.this_node_id)" ] && [ "$(corosync-quorumtool -s 2>/dev/null | sed -n 's/^Nodes: *//p')" != 1 ] || return 0
-  tokens=$(cmap -m stats -g stats.srp.orf_token_rx) until=$((SECONDS + 2 + 2 * $(cmap -g runtime.config.totem.token) / 1000))
-  while [ $(($(cmap -m stats -g stats.srp.orf_token_rx) - tokens)) -lt 2 ]; do
-    [ $SECONDS -lt $until ] || { fail "no token has come round since it took the key: some member has another one"; return; }
+  # Members that do not hear each other lose the token at once. It comes round
+  # again when those that do have come together: until then all look as before.
+  [ "$alone" = 0 ] || return 0
+  tokens=$(cmap -m stats -g stats.srp.orf_token_rx) end=$((SECONDS + 30))
+  until [ $(($(cmap -m stats -g stats.srp.orf_token_rx) - ${tokens:-0})) -ge 2 ]; do
+    [ $SECONDS -lt $end ] || { fail "no token has come round since it took the key: some member has another one"; return; }
     sleep 0.1
   done
 }

@@ -89,7 +89,7 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 			}
 			create()
 			watchers := s.watch(three...)
-			for i := range rounds(t, 4) {
+			for i := range rounds(t, 2) {
 				moment := time.Duration(random.Int64N(int64(change.within)))
 				verb := []string{"resume", "undo"}[random.IntN(2)]
 				succeeded := s.killedAfter(moment, append([]string{"-H", "n1"}, change.args()...)...)
@@ -124,7 +124,7 @@ func TestNodeConcurrentChanges(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3, Links: 2})
 	s.must(cli.ExitOK, s.create()...)
 	watchers := s.watch(s.names()...)
-	for i := range rounds(t, 5) {
+	for i := range rounds(t, 3) {
 		settings := [2][2]string{{"totem.join", fmt.Sprint(60 + i)}, {"totem.merge", fmt.Sprint(300 + i)}}
 		var cmds [2]*exec.Cmd
 		var errs [2]bytes.Buffer
