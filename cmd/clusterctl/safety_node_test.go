@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
 	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
@@ -167,58 +166,29 @@ func TestNodeConcurrentChanges(t *testing.T) {
 	}
 }
 
-// conf set reaches every node and runs there, takes restarts only when told
-// to, and a change that a node cannot take is taken back on all.
-func TestNodeConfSet(t *testing.T) {
+// What a reload does not do takes a restart: of one node after the other, which
+// costs no quorum, or of all at once.
+func TestNodeConfRestarts(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3, Links: 1})
 	s.must(cli.ExitOK, s.create()...)
 	watchers := s.watch(s.names()...)
-	s.must(cli.ExitOK, "-H", "n1", "conf", "set", "totem.token", "5000", "logging.debug", "off")
-	s.healthy()
-	for _, n := range s.names() {
-		if token := strings.TrimSpace(s.on(n, "corosync-cmapctl -q -g runtime.config.totem.token")); token != "5650" { // 650 for the third node
-			t.Errorf("%s runs with a token of %s ms", n, token)
-		}
-	}
-	first := versionOf(t, s.conf("n1"))
-	if r := s.must(cli.ExitFailed, "-H", "n1", "conf", "set", "totem.link_mode", "active"); !strings.Contains(r.err, "--restart restarts one node after the other") {
-		t.Errorf("%v", r)
-	}
-	if r := s.must(cli.ExitFailed, "-H", "n1", "conf", "set", "totem.join", "20"); !strings.Contains(r.err, "30 or more") {
-		t.Errorf("%v", r)
-	}
-	if now := versionOf(t, s.conf("n1")); now != first {
-		t.Errorf("what was refused left version %d behind", now)
-	}
-
-	// One node cannot take it.
-	s.on("n2", "chattr +i "+cluster.ConfPath+" 2>/dev/null || mount --bind "+cluster.ConfPath+" "+cluster.ConfPath)
-	s.must(cli.ExitFailed, "-H", "n1", "conf", "set", "totem.join", "70")
-	s.on("n2", "chattr -i "+cluster.ConfPath+" 2>/dev/null || umount "+cluster.ConfPath)
-	for _, n := range s.names() {
-		if strings.Contains(s.conf(n), "join") {
-			t.Errorf("%s kept a change that was taken back", n)
-		}
-	}
-	s.ctl("-H", "n1", "op", "undo", "--yes")
-	s.healthy()
-
-	s.must(cli.ExitOK, "-H", "n1", "conf", "restore", fmt.Sprint(first-1), "--yes")
-	s.healthy()
-	if strings.Contains(s.conf("n3"), "token: 5000") {
-		t.Error("the old version is not back")
-	}
-
-	started := s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync")
+	since := s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync")
 	s.must(cli.ExitOK, "-H", "n1", "conf", "set", "totem.link_mode", "active", "--restart")
 	s.healthy()
-	if s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync") == started {
+	if s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync") == since {
 		t.Error("n3 was not restarted")
 	}
-	for _, w := range watchers { // each is down while it is restarted, and the others are not
+	for _, w := range watchers {
 		w.stop()
+		alone := strings.Count(w.polls.String(), "Total votes:      1\n")
+		if no := strings.Count(w.polls.String(), "No"); no > alone { // a node that comes back is alone for a moment
+			t.Errorf("%s was without quorum beside others: %d polls of %d", w.node, no, alone)
+		}
 	}
 
+	if r := s.must(cli.ExitUsage, "-H", "n1", "conf", "set", "totem.cluster_name", "renamed", "--restart"); !strings.Contains(r.err, "--yes") {
+		t.Errorf("all nodes are stopped unasked: %v", r)
+	}
 	s.must(cli.ExitOK, "-H", "n1", "--yes", "conf", "set", "totem.cluster_name", "renamed", "--restart")
 	s.healthy()
 	if st := s.status("-H", "n2"); st.Cluster.Name != "renamed" {
