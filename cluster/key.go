@@ -201,6 +201,13 @@ func (r *rollout) rekey(key []byte) error {
 	// Not guarded: when members have fallen out, this is what brings them back.
 	back := &swap.Undo[len(swap.Undo)-1]
 	back.One, back.Conf, back.Ops = false, "", reread(old)
+
+	// Each member looked for the token when it had the key itself, which may be
+	// before another one has: now that all do, it has to come round once more.
+	r.plan.Steps = append(r.plan.Steps, Step{
+		ID: r.id("token"), What: "see that all members hear each other with it", Class: ClassPrepare,
+		Do: Act{Nodes: membersOf(r.members), Ops: reread(is), Want: reload.Do.Want},
+	})
 	return nil
 }
 

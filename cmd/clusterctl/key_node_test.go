@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"clusterctl/cluster"
 	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
 )
@@ -233,33 +232,6 @@ func TestNodeRemovedNodeComesBackWithItsOldFiles(t *testing.T) {
 		if s.key("n1", "n2", "n3") != now {
 			t.Error("the key is another")
 		}
-		s.together(t, "n1", "n2", "n3")
-	})
-	t.Run("with a node away the key is owed", func(t *testing.T) {
-		s := &site{s.Lab, t, s.home}
-		s.must(cli.ExitOK, "add", "n4")
-		if err := s.Node("n3").Kill(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.await("n3 is gone", func() bool { return !strings.Contains(s.on("n1", "corosync-quorumtool -s"), " n3") })
-		r := s.must(cli.ExitOK, "delnode", "n4", "--connect-timeout", "2s")
-		if !strings.Contains(r.err, "since n3 is away\n  -> clusterctl key rotate, when n3 is back") && !strings.Contains(r.err, "since n3 is away; clusterctl key rotate, when n3 is back") {
-			t.Error(r)
-		}
-		if err := s.Node("n3").Boot(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.on("n3", "systemctl stop corosync")
-		s.on("n3", "cat >/etc/corosync/corosync.conf <<'END'\n"+s.on("n1", "cat /etc/corosync/corosync.conf")+"END")
-		s.must(cli.ExitOK, "start", "n3")
-		owed := func() bool {
-			st := s.status()
-			return len(st.Problems) == 1 && st.Problems[0].Code == cluster.CodeKeyOwed
-		}
-		if !owed() {
-			t.Errorf("status does not say that a new key is owed: %v", s.ctl("status"))
-		}
-		s.must(cli.ExitOK, "key", "rotate")
 		s.together(t, "n1", "n2", "n3")
 	})
 }

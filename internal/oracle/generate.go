@@ -414,11 +414,11 @@ func (g *generator) node(d int, c cluster, i int) {
 	}
 	if c.ids && !g.chance(g.wrong/4) && (c.slip != "id" || g.chance(0.5)) {
 		lines = append(lines, func() {
-			switch {
-			case c.slip == "same id":
+			switch c.slip {
+			case "same id":
 				g.key(d, "nodeid", strconv.Itoa(1+g.IntN(3+c.nodes*c.nodes/2))) // maybe
 				return
-			case c.slip == "big id":
+			case "big id":
 				g.key(d, "nodeid", strconv.Itoa(65534+i))
 				return
 			}

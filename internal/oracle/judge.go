@@ -201,7 +201,7 @@ type answered struct {
 	Theirs  verdict
 }
 
-// String is the text that parseAnswered reads: who was asked and what it said,
+// String is who was asked and what it said,
 // then the lines of the configuration, quoted.
 func (a answered) String() string {
 	text := fmt.Sprintf("corosync %s on %s: %s\n", build{Version: a.Version}, a.Hostname, a.Theirs)
@@ -209,31 +209,4 @@ func (a answered) String() string {
 		text += "\t" + strconv.Quote(line) + "\n"
 	}
 	return text
-}
-
-// parseAnswered reads any number of them.
-func parseAnswered(text string) ([]answered, error) {
-	var all []answered
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if quoted, ok := strings.CutPrefix(line, "\t"); ok && len(all) > 0 {
-			part, err := strconv.Unquote(quoted)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", line, err)
-			}
-			all[len(all)-1].Conf = append(all[len(all)-1].Conf, part...)
-			continue
-		}
-		var a answered
-		var by string
-		if n, _ := fmt.Sscanf(line, "corosync %d.%d.%d on %s %s %d", &a.Version[0], &a.Version[1], &a.Version[2], &a.Hostname, &by, &a.Theirs.Line); n < 5 {
-			return nil, fmt.Errorf("%q does not say who was asked and what it said", line)
-		}
-		a.Hostname = strings.TrimSuffix(a.Hostname, ":")
-		if a.Theirs.By = corosyncconf.Refusal(by); by == "accept" {
-			a.Theirs.By = corosyncconf.Accepted
-		}
-		all = append(all, a)
-	}
-	return all, nil
 }

@@ -214,7 +214,7 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 	r := result{Corosync: o.build, Count: map[corosyncconf.Refusal]int{}}
 	for i := 0; i < j.N; i += j.Step {
 		q := generate(j.Seed, j.From+i, j.Confs)
-		theirs, output, err := o.ask(ctx, q.Conf, q.Hostname)
+		theirs, _, err := o.ask(ctx, q.Conf, q.Hostname)
 		if err != nil {
 			return fmt.Errorf("number %d: %w", j.From+i, err)
 		}
@@ -226,6 +226,7 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 		if q.Conf, err = o.shrink(ctx, q, theirs, v); err != nil {
 			return fmt.Errorf("number %d: %w", j.From+i, err)
 		}
+		var output string
 		if theirs, output, err = o.ask(ctx, q.Conf, q.Hostname); err != nil {
 			return fmt.Errorf("number %d: %w", j.From+i, err)
 		}
