@@ -242,12 +242,14 @@ op_expect() { # - - - - - - N
 op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } # - - - - - VOTES NODEID
 op_forget() { # - - - - - NAME NODEID: by both, since the name may be another one to pacemaker
   local out end=$((SECONDS + 30))
-  while
-    out=$(timeout 10 crm_node --force -R "$6" 2>&1 && timeout 10 crm_node --force -R "$7" 2>&1) &&
-      out=$(timeout 10 cibadmin -Q -o nodes 2>&1) && [[ $out != *"<node id=\"$7\""* ]] && return
-    [ "$SECONDS" -lt "$end" ]
-  do sleep 0.5; done
-  fail "pacemaker has not forgotten $6 (crm_node --force -R $6): ${out##*$'\n'}"
+  until # crm_node says that all is well also when one of the daemons was not told
+    out=$({ timeout 10 crm_node --force -R "$6" && timeout 10 crm_node --force -R "$7"; } 2>&1) &&
+      out=$(timeout 10 crm_node -l 2>&1) && [[ $'\n'$out != *$'\n'"$7 "* ]] &&
+      out=$(timeout 10 cibadmin -Q -o nodes 2>&1) && [[ $out != *"<node id=\"$7\""* ]]
+  do
+    [ "$SECONDS" -lt "$end" ] || { fail "pacemaker has not forgotten $6 (crm_node --force -R $6): ${out##*$'\n'}"; return; }
+    sleep 0.5
+  done
 }
 op_online() { # pacemaker has joined that of the others, as far as its tools are there to tell
   local id end=$((SECONDS + 60))

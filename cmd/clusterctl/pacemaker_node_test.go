@@ -40,7 +40,8 @@ func (s *site) joined(names ...string) {
 		listed := strings.Fields(s.on(n, `cibadmin -Q -o nodes | grep -o '<node [^>]*uname="[^"]*' | sed 's/.*"//' | sort`))
 		stated := strings.Fields(s.on(n, `cibadmin -Q -o status | grep -o '<node_state [^>]*uname="[^"]*' | sed 's/.*uname="//' | sort`))
 		if !slices.Equal(known, names) || !slices.Equal(listed, names) || !slices.Equal(stated, names) {
-			s.t.Errorf("pacemaker on %s knows %v, lists %v, and has the state of %v; want %v", n, known, listed, stated, names)
+			s.t.Errorf("pacemaker on %s knows %v, lists %v, and has the state of %v; want %v; its log ends:\n%s", n, known, listed, stated, names,
+				s.on(n, "tail -n 300 /var/log/pacemaker/pacemaker.log | grep -v cib_process_request"))
 		}
 	}
 }
@@ -78,6 +79,7 @@ func (s *site) stoppedInOrder(node string) {
 func TestNodePacemaker(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel() // it is waited for most of the time
 			s := newSite(t, lab.Options{Nodes: 4, Links: 1, Suite: suite, Packages: []string{"pacemaker", "pacemaker-cli-utils"}})
 			members := []string{"n1", "n2", "n3"}
 			s.must(cli.ExitOK, "create", "prod", "n1", "n2", "n3", "--link", s.Net(0).String())
@@ -133,16 +135,14 @@ func TestNodePacemaker(t *testing.T) {
 			})
 			t.Run("delnode, and back with another id", func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
-				for range 2 {
-					s.must(cli.ExitOK, "delnode", "n4")
-					s.stoppedInOrder("n4")
-					s.joined(members...)
-					if got := s.on("n4", "systemctl is-active pacemaker; systemctl is-enabled pacemaker; true"); got != "inactive\ndisabled\n" {
-						t.Errorf("pacemaker on n4: %q", got)
-					}
-					s.must(cli.ExitOK, "add", "n4")
-					s.joined("n1", "n2", "n3", "n4")
+				s.must(cli.ExitOK, "delnode", "n4")
+				s.stoppedInOrder("n4")
+				s.joined(members...)
+				if got := s.on("n4", "systemctl is-active pacemaker; systemctl is-enabled pacemaker; true"); got != "inactive\ndisabled\n" {
+					t.Errorf("pacemaker on n4: %q", got)
 				}
+				s.must(cli.ExitOK, "add", "n4")
+				s.joined("n1", "n2", "n3", "n4")
 				if got := resources("n1"); got != `id="ours" ` {
 					t.Errorf("resources: %s", got)
 				}
@@ -175,22 +175,22 @@ func (s *site) fencing() {
 		}
 		return all
 	}
-	refused := func(message string) {
+	refused := func(message string, args ...string) {
 		s.t.Helper()
-		for _, args := range [][]string{{"delnode", "n4"}, {"stop", "n4"}, {"restart", "n4"}, {"stop", "--all", "--yes"}} {
-			r := s.must(cli.ExitFailed, append(args, "-o", "json")...)
-			if !strings.Contains(r.err, `"code":"fence","node":"n4","message":"`+message) || !strings.Contains(r.err, "systemctl stop pacemaker") {
-				s.t.Error(r)
-			}
+		r := s.must(cli.ExitFailed, append(args, "-o", "json")...)
+		if !strings.Contains(r.err, `"code":"fence","node":"n4","message":"`+message) || !strings.Contains(r.err, "systemctl stop pacemaker") {
+			s.t.Error(r)
 		}
 	}
 	s.on("n1", `cibadmin -C -o resources -X '<primitive id="device" class="stonith" type="fence_note"/>'; crm_attribute -t crm_config -n stonith-enabled -D`)
 	s.await("the device is there", func() bool { return strings.Contains(s.on("n1", "crm_mon -1"), "(stonith:fence_note):	 Started") })
-	refused("pacemaker runs there with fencing enabled")
+	for _, args := range [][]string{{"delnode", "n4"}, {"stop", "n4"}, {"restart", "n4"}, {"stop", "--all", "--yes"}} {
+		refused("pacemaker runs there with fencing enabled", args...)
+	}
 	s.on("n4", "crm_standby -v on")
-	refused("pacemaker runs there with fencing enabled")
+	refused("pacemaker runs there with fencing enabled", "stop", "n4")
 	s.on("n4", "crm_standby -D; pkill -STOP pacemaker-based")
-	refused("pacemaker runs there and does not say whether fencing is enabled")
+	refused("pacemaker runs there and does not say whether fencing is enabled", "delnode", "n4")
 	s.on("n4", "pkill -CONT pacemaker-based")
 
 	s.on("n1", "crm_attribute -t crm_config -n maintenance-mode -v true")
