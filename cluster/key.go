@@ -152,6 +152,7 @@ func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
 		ps.add(CodeKeyElsewhere, "", "move it to "+KeyPath+" on every node first", "the key stands in corosync.conf itself, as totem.key")
 		return nil
 	}
+	var old Version // the oldest
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
 		switch {
@@ -159,10 +160,15 @@ func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
 		case n.Facts == nil:
 			away = append(away, n)
 		case n.Facts.Corosync.Compare(Version{3, 1, 0}) < 0:
-			ps.add(CodeVersion, n.Name, "clusterctl stop --all, then a new key on every node, then clusterctl start --all", "corosync %s takes a new key only when it starts", n.Facts.Corosync)
+			if old.Major == 0 || n.Facts.Corosync.Compare(old) < 0 {
+				old = n.Facts.Corosync
+			}
 		case !n.Facts.Key.Exists:
 			ps.add(CodeKeyDrift, n.Name, "copy it from another node, mode 0400", "it has no %s", KeyPath)
 		}
+	}
+	if old.Major > 0 {
+		ps.add(CodeVersion, "", "clusterctl stop --all, then a new key on every node, then clusterctl start --all", "corosync %s takes a new key only when it starts", old)
 	}
 	return away
 }

@@ -223,7 +223,7 @@ func TestRotateRefuses(t *testing.T) {
 		{"a corosync that cannot", func(_ *world, v *cluster.View) {
 			v.Nodes[1].Facts.Corosync = cluster.Version{Major: 3, Minor: 0, Patch: 4}
 		}, cluster.CodeVersion,
-			"n2: corosync 3.0.4 takes a new key only when it starts; clusterctl stop --all, then a new key on every node, then clusterctl start --all"},
+			"corosync 3.0.4 takes a new key only when it starts; clusterctl stop --all, then a new key on every node, then clusterctl start --all"},
 		{"keys that differ", func(w *world, _ *cluster.View) { w.Machine("n2").SetFile(cluster.KeyPath, "x") }, cluster.CodeKeyDrift,
 			"not all nodes have the same authkey: n1 and n3 | n2; stop those whose key is wrong, then: clusterctl conf sync"},
 	}
@@ -340,7 +340,7 @@ func TestDelnodeSaysWhyTheKeyStays(t *testing.T) {
 		{"corosync cannot", func(_ *world, v *cluster.View) {
 			v.Nodes[0].Facts.Corosync = cluster.Version{Major: 3, Minor: 0, Patch: 4}
 		},
-			"n1: the key stays the one that n3 has: corosync 3.0.4 takes a new key only when it starts; clusterctl stop --all, then a new key on every node, then clusterctl start --all", false},
+			"the key stays the one that n3 has: corosync 3.0.4 takes a new key only when it starts; clusterctl stop --all, then a new key on every node, then clusterctl start --all", false},
 		{"no encryption", func(w *world, _ *cluster.View) {
 			for _, m := range w.Machines() {
 				m.SetFile(cluster.ConfPath, strings.Replace(m.Running(), "crypto_cipher: aes256\n    crypto_hash: sha256", "crypto_cipher: none\n    crypto_hash: none", 1))

@@ -151,7 +151,7 @@ func udpu(f *corosyncconf.File) error { return f.Root().Section("totem").Set("tr
 func TestCorosync2TakesANewKeyAndOtherRingsOnlyWhenItStarts(t *testing.T) {
 	w := running(t, 3, 3, udpu).install(cluster.Version{Major: 2, Minor: 4, Patch: 6})
 	_, err := cluster.PlanRotate(key, w.view(t))
-	if want := "n1: corosync 2.4.6 takes a new key only when it starts"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "corosync 2.4.6 takes a new key only when it starts"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("key rotate: want %q, got %v", want, err)
 	}
 	_, err = cluster.PlanLinkRemove(1, w.view(t))
