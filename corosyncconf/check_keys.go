@@ -150,6 +150,9 @@ func remedyRelease(k Key) string {
 func (k Key) Takes() string {
 	switch k.Type {
 	case Number:
+		if k.Min == k.Max {
+			return fmt.Sprint(k.Min)
+		}
 		words := fmt.Sprintf("a number from %d to %d", k.Min, k.Max)
 		if k.Unit != "" {
 			words += " (" + k.Unit + ")"

@@ -1,6 +1,7 @@
 package corosyncconf
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -15,6 +16,7 @@ const (
 	CodeSharedAddr    Code = "shared-address"
 	CodeLoopback      Code = "loopback"
 	CodeAddress       Code = "address"
+	CodeNoAddress     Code = "no-address"
 	CodeLinkLocal     Code = "link-local"
 	CodeBadName       Code = "bad-name"
 	CodeManyNodes     Code = "many-nodes"
@@ -27,6 +29,7 @@ var nodeCodes = []CodeInfo{
 	{CodeSharedAddr, Warning, "a node with one address on two links, which then fail together"},
 	{CodeLoopback, Bad, "a loopback address, at which other nodes do not reach the node"},
 	{CodeAddress, Bad, "an address that no node can have"},
+	{CodeNoAddress, Bad, "a node without any address: it can never join, and its votes are expected"},
 	{CodeLinkLocal, Warning, "an IPv6 link-local address, without the interface that it needs"},
 	{CodeBadName, Warning, "a name that no machine can have as its host name"},
 	{CodeManyNodes, Warning, "more nodes than distributions support in one cluster"},
@@ -90,6 +93,10 @@ func (c *checker) addresses() {
 	}
 	seen := map[string]owner{}
 	for _, n := range c.conf.Nodes {
+		if len(n.Addrs) == 0 && c.target.Release > V24 && len(c.conf.Nodes) > 1 {
+			c.report(CodeNoAddress, Accepted, c.nodeLine(n, "name"), fmt.Sprintf("%s has no address: it can never join, and its votes are expected all the same", cmp.Or(n.Label(), "a node")),
+				"give it a ring0_addr and a nodeid, or remove it")
+		}
 		for _, link := range slices.Sorted(maps.Keys(n.Addrs)) {
 			at, addr := c.nodeLine(n, linkKey(link)), n.Addrs[link]
 			switch {

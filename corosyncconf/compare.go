@@ -38,9 +38,13 @@ const (
 
 // EffectOf returns what it takes for all changes to come into effect.
 func EffectOf(changes []Change) Effect {
-	highest := NoEffect
+	highest, moves := NoEffect, false
 	for _, c := range changes {
 		highest = max(highest, c.Effect)
+		moves = moves || c.Effect == LinkReplace
+	}
+	if moves && highest == RollingRestart {
+		return FullRestart // the first to be restarted would have its links elsewhere than the others
 	}
 	return highest
 }
@@ -541,7 +545,7 @@ func (c *comparison) effect(id settingID, k Key, known bool, kind ChangeKind, ol
 		return Reload, "" // it comes and goes with its link
 	case isLink && id.section == "nodelist.node" && kind != Changed:
 		effect, _ = c.linkEffect(link, kind)
-		return effect, "corosync refuses a link that not all nodes are on"
+		return max(effect, LinkReplace), "corosync refuses a link that not all nodes are on"
 	case effect == LinkReplace:
 		return c.linkEffect(link, Changed) // also where the key was missing: the link is there
 	case path == "nodelist.node.name" && kind == Added:

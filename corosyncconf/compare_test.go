@@ -180,7 +180,7 @@ func TestCompare(t *testing.T) {
 			"nodelist.node[c] | node c added | reload",
 			"nodelist.node[b].nodeid | nodeid of b: not set -> 2 | stop all and start all"}},
 		{"a link of one node", 0, sub("        ring1_addr: 10.1.0.2\n", ""), []string{
-			"nodelist.node[n2].ring1_addr | ring1_addr of n2: 10.1.0.2 -> not set | reload"}},
+			"nodelist.node[n2].ring1_addr | ring1_addr of n2: 10.1.0.2 -> not set | link replace in two steps"}},
 
 		{"a link comes", 0, func(t *testing.T) (string, string) { return oneLink(t), base }, []string{
 			"nodelist.node.ring1_addr | link 1 added on all nodes | reload",
@@ -342,4 +342,12 @@ func example(k corosyncconf.Key, i int) string {
 		return fmt.Sprintf("10.0.0.%d", i+1)
 	}
 	return fmt.Sprintf("/%d", i+1)
+}
+
+// With all links moved no node that was restarted would hear those that were not.
+func TestMovedLinksAndARollingRestartStopAll(t *testing.T) {
+	both := []corosyncconf.Change{{Effect: corosyncconf.RollingRestart}, {Effect: corosyncconf.LinkReplace}}
+	if e := corosyncconf.EffectOf(both); e != corosyncconf.FullRestart {
+		t.Errorf("got %s", e)
+	}
 }

@@ -15,7 +15,8 @@ const (
 )
 
 // UnifiedDiff returns what turns old into new in the format of diff -u, with
-// three lines of context; "" if they are equal.
+// three lines of context; "" if they are equal. The value of a line "key: ..." is
+// left out, since it is the cluster's secret: a diff is printed and logged.
 func UnifiedDiff(oldName, newName string, old, new []byte) string {
 	edits := compare(splitLines(old), splitLines(new))
 	var out strings.Builder
@@ -49,7 +50,7 @@ func UnifiedDiff(oldName, newName string, old, new []byte) string {
 				newSize++
 			}
 			body.WriteByte(e.op)
-			body.WriteString(e.line)
+			body.WriteString(withoutSecret(e.line))
 			if !strings.HasSuffix(e.line, "\n") {
 				body.WriteString("\n\\ No newline at end of file\n")
 			}
@@ -184,4 +185,14 @@ func walkBack(history [][]int, x, y int) [][2]int {
 	}
 	slices.Reverse(kept)
 	return kept
+}
+
+// withoutSecret returns a line, without the value if it is one of totem.key.
+func withoutSecret(text string) string {
+	var l line
+	end := len(strings.TrimRight(text, "\r\n"))
+	if l.scan(text[:end]); l.kind != option || l.keyText() != "key" {
+		return text
+	}
+	return text[:l.value.from] + "(secret)" + text[l.value.to:]
 }

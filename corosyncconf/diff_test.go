@@ -108,3 +108,11 @@ func TestUnifiedDiffOfUnlikeFiles(t *testing.T) {
 		t.Errorf("%.200s", d)
 	}
 }
+
+func TestUnifiedDiffKeepsTheSecret(t *testing.T) {
+	old, new := "totem {\n\tkey: old-secret\n\ttoken: 1000\n}\n", "totem {\n\tkey: new-secret\n\ttoken: 2000\n}\n"
+	diff := corosyncconf.UnifiedDiff("a", "b", []byte(old), []byte(new))
+	if strings.Contains(diff, "old-secret") || strings.Contains(diff, "new-secret") || !strings.Contains(diff, "+\tkey: (secret)\n") || !strings.Contains(diff, "+\ttoken: 2000") {
+		t.Errorf("diff:\n%s", diff)
+	}
+}

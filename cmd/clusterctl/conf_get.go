@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,10 +87,13 @@ func settingsJSON(found []corosyncconf.Setting) []settingJSON {
 	return out
 }
 
+// depends are the keys whose default depends on others, or on the link.
+var depends = []string{"mcastport", "netmtu", "crypto_cipher", "crypto_hash", "ip_version"}
+
 // notSet says that a file does not set what it was asked for, and what counts then.
 func notSet(f *confFile, path corosyncconf.KeyPath) error {
 	remedy := ""
-	if k, known := path.Key(); known && k.Default != "" {
+	if k, known := path.Key(); known && k.Default != "" && !slices.Contains(depends, k.Name) {
 		remedy = strings.TrimSpace(fmt.Sprintf("corosync %s then takes %s %s", corosyncconf.V31, k.Default, k.Unit))
 	} else if err := path.Check(""); !known && path.Name() != "" && err != nil {
 		remedy = err.Error()
