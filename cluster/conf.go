@@ -49,6 +49,10 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
 		changes = corosyncconf.Compare(v.Conf, wanted, release(v.reached()))
 		effect := s.allowed(&ps, changes)
+		v.oneKey(&ps, wanted.Config())
+		if was, is := v.Conf.Config().Totem.KeyFile, wanted.Config().Totem.KeyFile; was != is {
+			ps.add(CodeKeyElsewhere, "", "change it by hand, on all nodes, and reload", "totem.keyfile: whether %s is the same on all nodes is not known", is)
+		}
 		v.noWorse(&ps, wanted)
 		if err := ps.err(); err != nil {
 			return nil, err
@@ -164,11 +168,12 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 	// Taken back, the nodes that run with it must be restarted once more.
 	swap := &r.plan.Steps[len(r.plan.Steps)-2]
 	for _, s := range steps {
-		if s.Do.Want == nil || s.Class != ClassStart {
-			continue
+		if len(s.Do.Leave) == 0 {
+			continue // not the one that stops corosync
 		}
-		want := *s.Do.Want
-		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: &want})
+		want := r.want(conf)
+		want.Version = 0
+		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: want, Leave: s.Do.Leave})
 	}
 	r.plan.Steps = append(r.plan.Steps, steps...)
 	return nil
@@ -179,6 +184,7 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	v := r.view
 	var ps Problems
+	v.noDevice(&ps)
 	var paced []string
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
@@ -209,7 +215,8 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	r.count++
 	p := r.plan
 	was, is := p.blob(old.Bytes()), p.blob(conf.Bytes())
-	p.Quorum.Lowest = QuorumPoint{0, p.Quorum.Lowest.Expected, p.Quorum.Lowest.Quorum}
+	now, _ := v.voting(old.Config())
+	p.Quorum.Lowest = QuorumPoint{0, now.Expected, now.Quorum}
 	names := membersOf(r.members)
 	want := r.want(conf)
 	want.Links, want.Quorate = told(conf.Config()), true

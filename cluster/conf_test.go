@@ -327,3 +327,61 @@ func TestConfStopsAllOnlyWithEveryNode(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A reload reads the key's file: nodes that have different ones must not begin
+// to use them.
+func TestConfDoesNotEncryptWithKeysThatDiffer(t *testing.T) {
+	w := running(t, 3, 3, func(f *corosyncconf.File) error {
+		totem := f.Root().Section("totem")
+		totem.Unset("crypto_cipher")
+		totem.Unset("crypto_hash")
+		return nil
+	})
+	w.Machine("n2").SetFile(cluster.KeyPath, strings.Repeat("x", 256))
+	s := cluster.ConfSpec{What: "encrypt", Edit: func(f *corosyncconf.File) error {
+		return errors.Join(f.Root().Section("totem").Set("crypto_cipher", "aes256"), f.Root().Section("totem").Set("crypto_hash", "sha256"))
+	}}
+	_, err := cluster.PlanConf(s, w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeKeyDrift {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Taking a rolling restart back costs no quorum either: with a member gone, the
+// node that was restarted is left for later.
+func TestConfInTurnIsNotTakenBackAtTheCostOfQuorum(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	p, err := cluster.PlanConf(restarting(t, "totem.link_mode", "active"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Machine("n2").Fail = func(note cluster.Note, op cluster.Op) error {
+		if note.Phase == cluster.Doing && op.Kind == cluster.OpStart {
+			trouble := w.Trouble
+			w.Trouble = nil // n1 is alone until n2 is back
+			w.Machine("n3").Deaf = true
+			w.Machine("n3").Kill()
+			w.Trouble = trouble
+			return errors.New("it refuses to start")
+		}
+		return nil
+	}
+	for _, name := range []string{"n1", "n2"} {
+		m := w.Machine(name)
+		fail := m.Fail
+		m.Fail = func(note cluster.Note, op cluster.Op) error {
+			if op.Kind == cluster.OpAgain {
+				t.Errorf("%s is restarted once more, though n3 is gone", name)
+			}
+			if fail != nil {
+				return fail(note, op)
+			}
+			return nil
+		}
+	}
+	w.Trouble = nil
+	var open *cluster.UnfinishedOpError
+	if err := w.carryOut(t, p); !errors.As(err, &open) {
+		t.Fatalf("got %v", err)
+	}
+}

@@ -580,10 +580,10 @@ func notRunning(node string) error {
 // guardStop refuses to stop nodes whose votes quorum needs as things are now,
 // since members may have died after it was planned.
 func (r *run) guardStop(ctx context.Context, a Act) error {
-	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate || len(a.Want.Members) < 2 && slices.Contains(a.Leave, a.Want.Members[0].ID) {
 		return nil
 	}
-	for _, m := range a.Want.Members {
+	for _, m := range a.Want.Members { // all of them: not each has noticed who has died
 		rt, err := r.up(ctx, m.Name)
 		if err != nil || rt.Err != nil {
 			continue
@@ -594,14 +594,14 @@ func (r *run) guardStop(ctx context.Context, a Act) error {
 				left -= q.Votes
 			}
 		}
-		if left >= rt.Quorum.Quorum {
-			return nil
+		if left >= rt.Quorum.Quorum || slices.Contains(rt.Quorum.Flags, "AutoTieBreaker") {
+			continue
 		}
 		var ps Problems
 		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
 		return ps
 	}
-	return nil // nobody to ask: what comes after tells
+	return nil
 }
 
 // guardLinks refuses to take a link away when none of those that are to carry
@@ -760,6 +760,9 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		})
 	}
 	if err := u.guarded(ctx, a); err != nil {
+		return true, err
+	}
+	if err := u.guardStop(ctx, a); err != nil {
 		return true, err
 	}
 	if len(a.Nodes) > 0 {

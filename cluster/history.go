@@ -99,7 +99,7 @@ func history(v *View, past map[string][]Past) []ConfVersion {
 	for _, entries := range past {
 		for _, p := range entries {
 			for _, hash := range p.Entry.Plan.confs() {
-				if c := byHash[hash]; c != nil && c.Operation < p.Entry.ID {
+				if c := byHash[hash]; c != nil && (c.Operation == "" || p.Entry.ID < c.Operation) {
 					c.Operation, c.Command, c.User, c.Host, c.Written = p.Entry.ID, p.Entry.Plan.Command, p.Entry.User, p.Entry.Host, p.Entry.Started
 				}
 			}

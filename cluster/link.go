@@ -133,7 +133,7 @@ func (l *linkPlan) dispensable(ps *Problems) {
 	if len(l.r.members) < 2 {
 		return // nobody to be cut off from
 	}
-	if len(l.without(l.r.links)) == 0 && len(*ps) == 0 {
+	if len(l.without(l.r.links)) == 0 && ps.err() == nil {
 		ps.add(CodeLinkDown, "", "add another link first: clusterctl link add N CIDR",
 			"no other link connects all members now, so link %d cannot be taken away", l.Number)
 	}
@@ -225,7 +225,7 @@ func (l *linkPlan) addresses(ps *Problems, s LinkChange) map[ID]string {
 			nodes[i].Addrs[s.Number] = a
 		}
 	}
-	if len(*ps) == 0 {
+	if ps.err() == nil {
 		evenLinks(ps, nodes)
 	}
 	return addrs

@@ -177,3 +177,19 @@ func TestLinkRefuses(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// That a node is away is only a warning, and must not hide that no other link
+// is left.
+func TestLinkIsNotRemovedUnnoticedWhileANodeIsAway(t *testing.T) {
+	w := running(t, 3, 3, func(f *corosyncconf.File) error {
+		for _, n := range f.Root().Section("nodelist").Sections("node") {
+			n.Unset("ring1_addr")
+		}
+		return nil
+	})
+	w.die("n3")
+	_, err := cluster.PlanLinkRemove(0, w.view(t))
+	if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == cluster.CodeLinkDown }) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -24,6 +24,8 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		chosen = append(chosen, n)
 	}
+	v.oneKey(&ps, conf)
+	v.noPending(&ps)
 	p := v.plan()
 	before, _ := v.voting(conf)
 	p.Quorum = QuorumRange{before, before, before}
@@ -38,6 +40,7 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 // rolling restarts nodes one after the other, and lowers what is lowest in q.
 func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 	conf := v.config()
+	v.noDevice(ps) // its daemon would have to be started again, too
 	_, voting := v.voting(conf)
 	quorate := voting.Tally().Quorate
 	members := v.members(nil)

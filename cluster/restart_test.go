@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"clusterctl/cluster"
@@ -104,5 +105,18 @@ func TestEnableChangesOnlyTheBoot(t *testing.T) {
 		if again, err := cluster.PlanEnable(cluster.ServiceSpec{All: true}, w.view(t), enable); err != nil || len(again.Steps) > 0 {
 			t.Errorf("once more: %v, %v", again, err)
 		}
+	}
+}
+
+func TestRestartRefusesWhatWouldNotComeBack(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Machine("n2").SetFile(cluster.KeyPath, strings.Repeat("x", 256))
+	if _, err := cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n2"}}, w.view(t)); len(cluster.ProblemsOf(err)) == 0 {
+		t.Error("with another key: planned")
+	}
+	w = running(t, 3, 3, nil)
+	w.give(edited(t, w.Machine("n1").Running(), 9), "n1", "n2", "n3")
+	if _, err := cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n2"}}, w.view(t)); len(cluster.ProblemsOf(err)) == 0 {
+		t.Error("with files that are ahead of what runs: planned")
 	}
 }

@@ -118,12 +118,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var members []Member
 	pacemaker := slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Facts != nil && n.Facts.Units["pacemaker"].Running() })
 	v.oneKey(&ps, conf)
-	for _, n := range v.Nodes {
-		if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want && n.Facts.seen().Version != v.Conf.ConfigVersion() {
-			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
-				"its file is version %d, but version %d runs; a node that is started now would be ahead", v.Conf.ConfigVersion(), n.Facts.seen().Version)
-		}
-	}
+	v.noPending(&ps)
 	for _, n := range s.choose(&ps, v, "start") {
 		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
@@ -248,4 +243,15 @@ func (v *View) without(members []Member) []string {
 		}
 	}
 	return names
+}
+
+// noPending refuses to start a node with files that are ahead of what runs.
+func (v *View) noPending(ps *Problems) {
+	want := Hash(v.Conf.Bytes())
+	for _, n := range v.Nodes {
+		if n.active() && n.Conf != nil && n.Facts.Conf.Hash == want && n.Facts.seen().Version != v.Conf.ConfigVersion() {
+			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
+				"its file is version %d, but version %d runs; a node that is started now would be ahead", v.Conf.ConfigVersion(), n.Facts.seen().Version)
+		}
+	}
 }

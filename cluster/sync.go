@@ -34,10 +34,11 @@ func PlanSync(s SyncSpec, v *View, key []byte) (*Plan, error) {
 	p.Quorum.Before, _ = v.voting(truth.Config())
 	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
 	var err error
+	sy.planKey(p, key)
 	if sy.reload {
 		err = sy.planReload(p, truth)
 	} else {
-		sy.planFiles(p, truth, key)
+		sy.planFiles(p, truth)
 	}
 	return p, err
 }
@@ -116,6 +117,7 @@ func (sy *syncing) truth(ps *Problems, from string) *corosyncconf.File {
 // choose finds out which nodes lack what, and what stands in the way.
 func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 	conf, want := truth.Config(), Hash(truth.Bytes())
+	var apart []string // members whose key is another
 	listed := func(n *ViewNode) bool {
 		return slices.ContainsFunc(conf.Nodes, func(c corosyncconf.Node) bool { return n.Conf != nil && c.ID == n.Conf.ID })
 	}
@@ -128,6 +130,10 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 			continue
 		}
 		if !listed(n) {
+			if n.active() && n.Conf != nil {
+				ps.add(CodeUnknownMember, n.Name, "clusterctl delnode "+n.Name+" first, or name another node", "it is a member, and this configuration does not list it")
+				continue
+			}
 			ps.warn(CodeEditedConfig, n.Name, "clusterctl add, or clusterctl delnode, makes it a node or none", "it is no node of this configuration and gets nothing")
 			continue
 		}
@@ -143,6 +149,9 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 		}
 		if len(key) > 0 && n.Facts.Key.Hash != Hash(key) {
 			sy.keys = append(sy.keys, n.Name)
+			if n.active() {
+				apart = append(apart, n.Name)
+			}
 		}
 		if n.active() && n.Facts.Runtime.Err == nil && n.Facts.seen().Version != truth.ConfigVersion() {
 			sy.reload = true
@@ -158,8 +167,16 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 	case len(sy.parts) > 1:
 		ps.add(CodePartition, "", "mend the network between them first; clusterctl status shows it",
 			"the cluster is split into %d partitions that run different configurations", len(sy.parts))
-	case len(sy.keys) > 0:
-		ps.add(CodeKeyDrift, "", "stop "+andList(sy.keys)+" first, then run this again", "a reload would cut off %s, whose authkey is another", andList(sy.keys))
+	case len(apart) > 0:
+		ps.add(CodeKeyDrift, "", "stop "+andList(apart)+" first, then run this again", "a reload would cut off %s, whose authkey is another", andList(apart))
+	}
+	if len(sy.runs) == 1 { // what runs is known
+		for _, c := range corosyncconf.Compare(sy.runs[0].Facts.Conf.File, truth, release(sy.view.reached())) {
+			if c.Effect > corosyncconf.Reload || c.Node {
+				ps.add(CodeNeedsRestart, "", "clusterctl conf sync without --from takes the file back; clusterctl conf set --restart, link, add and delnode make such changes",
+					"%s: a reload does not do it, it takes: %s", c.Words, c.Effect)
+			}
+		}
 	}
 	for _, n := range sy.view.Nodes {
 		if n.Facts == nil && n.Conf != nil && slices.ContainsFunc(sy.parts, func(p *partition) bool { return slices.Contains(p.ids, n.Conf.ID) }) {
@@ -170,19 +187,23 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 	}
 }
 
-// planFiles plans that files are put in place that the members run already.
-func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File, key []byte) {
-	for _, n := range sy.view.Nodes {
-		if slices.Contains(sy.confs, n.Name) {
-			p.Diff += corosyncconf.UnifiedDiff(n.Name+":"+ConfPath, ConfPath, n.Facts.Conf.Bytes, truth.Bytes())
-		}
-	}
+// planKey plans that nodes that lack it get the cluster's key.
+func (sy *syncing) planKey(p *Plan, key []byte) {
 	if len(sy.keys) > 0 {
 		p.Steps = append(p.Steps, Step{
 			ID: "key", What: "put the cluster's key on " + andList(sy.keys), Class: ClassSwitch,
 			Do:   Act{Nodes: sy.keys, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}}},
 			Undo: []Act{{Nodes: sy.keys, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
 		})
+	}
+}
+
+// planFiles plans that files are put in place that the members run already.
+func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
+	for _, n := range sy.view.Nodes {
+		if slices.Contains(sy.confs, n.Name) {
+			p.Diff += corosyncconf.UnifiedDiff(n.Name+":"+ConfPath, ConfPath, n.Facts.Conf.Bytes, truth.Bytes())
+		}
 	}
 	if len(sy.confs) > 0 {
 		is := p.blob(truth.Bytes())
@@ -247,7 +268,18 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 // members, or of the node whose file is right; nil where there is none.
 func SyncKey(ctx context.Context, s SyncSpec, v *View, nodes map[string]Node) ([]byte, error) {
 	i := v.find(s.From)
-	if s.From == "" || i < 0 || slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.active() }) {
+	if s.From == "" || i < 0 {
+		var ps Problems
+		seen := map[string][]string{}
+		if main := newSyncing(v).main(); main != nil && v.config().Totem.Encrypted() {
+			for _, n := range main.seen {
+				seen[n.Facts.Key.Hash] = append(seen[n.Facts.Key.Hash], n.Name)
+			}
+		}
+		if len(seen) > 1 {
+			ps.add(CodeKeyDrift, "", "name the node whose files are right: clusterctl conf sync --from NODE", "the members do not have the same authkey, so nothing says which is right")
+			return nil, ps
+		}
 		return SharedKey(ctx, v, nodes)
 	}
 	n := v.Nodes[i]

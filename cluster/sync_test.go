@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,6 +175,28 @@ func TestSyncDoesNotGuess(t *testing.T) {
 				t.Errorf("got %v, want one problem %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestSyncDoesNotReloadWhatAReloadDoesNotDo(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Machine("n2").SetFile(cluster.ConfPath, strings.Replace(edited(t, w.Machine("n1").Running(), 2), "token: 5000", "link_mode: active", 1))
+	_, err := cluster.PlanSync(cluster.SyncSpec{From: "n2"}, w.view(t), key)
+	if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == cluster.CodeNeedsRestart }) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSyncDoesNotGuessWhichKeyIsRight(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Machine("n1").SetFile(cluster.KeyPath, strings.Repeat("x", 256))
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	if _, err := cluster.SyncKey(t.Context(), cluster.SyncSpec{}, w.view(t), nodes); len(cluster.ProblemsOf(err)) == 0 {
+		t.Error("the key of the first member is taken")
+	}
+	if k, err := cluster.SyncKey(t.Context(), cluster.SyncSpec{From: "n2"}, w.view(t), nodes); err != nil || string(k) != string(key) {
+		t.Errorf("the key of n2: %v", err)
 	}
 }
 

@@ -422,7 +422,7 @@ func (c *comparison) key(id settingID, kind ChangeKind, old, new string) {
 		// totemconfig_configure_new_params makes the ping timers before it reads the token.
 		change.Twice, change.Remark = true, "the links' ping timers, which are made from it, follow with a second reload"
 	}
-	if change.Effect == Reload && known && k.KnownIn(c.release) {
+	if change.Effect == Reload && known && k.KnownIn(c.release) && change.Path != "totem.key" {
 		change.CmapKey, change.CmapValue = c.inCmap(id), canonical(k, new)
 	}
 	c.changes = append(c.changes, change)

@@ -220,7 +220,14 @@ op_boot() { # - - - - UNIT: enabled as it was
     case $enabled in enabled | disabled) [ "$(systemctl is-enabled "$unit")" = "$enabled" ] || systemctl -q "${enabled%d}" "$unit" || return ;; esac
   done <"$E/units"
 }
-op_again() { ! grep -q " do $6$" "$E/log" || { op_stop "$@" && op_start "$@"; }; }
+op_again() { # - - - - UNIT STEP: pacemaker goes down with corosync, and comes back after it
+  local paced=
+  grep -q " do $6$" "$E/log" || return 0
+  ! systemctl -q is-active pacemaker || paced=pacemaker
+  [ -z "$paced" ] || op_stop '' '' '' '' pacemaker || return
+  op_stop "$@" && op_start "$@" || return
+  [ -z "$paced" ] || op_start '' '' '' '' pacemaker
+}
 op_revive() { grep -q "^$5 active " "$E/units" || return 0; systemctl -q is-active "$5" || op_start '' '' '' '' "$5"; }
 op_disable() { case $(systemctl is-enabled "$5" 2>/dev/null) in enabled*) systemctl -q disable "$5" ;; esac; }
 op_reload() {

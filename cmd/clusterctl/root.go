@@ -328,7 +328,13 @@ func (a *app) changing(f func() error) error {
 
 // commandLine is what was typed, for the journal.
 func (a *app) commandLine() string {
-	return "clusterctl " + ssh.Quote(a.env.Args...)
+	args := slices.Clone(a.env.Args)
+	for i := range args { // it goes into plans, journals and logs
+		if i > 0 && args[i-1] == "totem.key" {
+			args[i] = "(secret)"
+		}
+	}
+	return "clusterctl " + ssh.Quote(args...)
 }
 
 // canAsk refuses a command that will ask, when nobody can answer: before
