@@ -458,7 +458,7 @@ func TestNodeKilledCreateIsUndoneFromElsewhere(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 20 {
+	for range rounds(t, 8) {
 		moment := time.Duration(random.IntN(5000)) * time.Millisecond
 		cmd := s.command(t.Context(), s.create()...)
 		if err := cmd.Start(); err != nil {

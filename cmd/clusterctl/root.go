@@ -352,6 +352,9 @@ func (a *app) ask(ctx context.Context, question string) error {
 	if a.yes || a.dryRun {
 		return nil
 	}
+	if err := a.canAsk("this change"); err != nil {
+		return err
+	}
 	ok, err := a.streams.Confirm(ctx, question)
 	if err != nil {
 		return err
