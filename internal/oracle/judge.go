@@ -12,37 +12,16 @@ import (
 	"clusterctl/corosyncconf"
 )
 
-// build is a corosync as its -v describes it.
+// build is a corosync, as its -v describes it.
 type build struct {
 	Version     [3]int
+	Features    []string
 	Crypto      []string
 	Compression []string
 }
 
 func (b build) String() string {
 	return fmt.Sprintf("%d.%d.%d", b.Version[0], b.Version[1], b.Version[2])
-}
-
-// parseBuild reads what corosync -v prints since 3.1.3.
-func parseBuild(text string) (build, error) {
-	var b build
-	m := regexp.MustCompile(`version '(\d+)\.(\d+)\.(\d+)'`).FindStringSubmatch(text)
-	if m == nil {
-		return b, fmt.Errorf("no version in %q", text)
-	}
-	for i := range b.Version {
-		b.Version[i], _ = strconv.Atoi(m[i+1])
-	}
-	for line := range strings.Lines(text) {
-		what, models, _ := strings.Cut(line, ":")
-		switch what {
-		case "Available crypto models":
-			b.Crypto = strings.Fields(models)
-		case "Available compression models":
-			b.Compression = strings.Fields(models)
-		}
-	}
-	return b, nil
 }
 
 // verdict is who turns a configuration down, and on which line; 0 is none.
@@ -89,7 +68,7 @@ func corosyncVerdict(code int, output []byte, old bool) verdict {
 	}
 	// The parser of 2.4 says less, and is not in the log.
 	first, _, _ := strings.Cut(string(output), "\n")
-	if strings.HasPrefix(first, "Can't format parser error message") || old && code == 8 && first != "" && !logged.MatchString(first) {
+	if strings.HasPrefix(first, "Can't format parser error message") || old && code == 8 && len(output) > 0 && !logged.MatchString(first) {
 		return verdict{By: corosyncconf.ByParser}
 	}
 	return verdict{By: corosyncconf.ByTest}
@@ -146,12 +125,13 @@ func foundAt(conf []byte, x corosyncconf.Finding, version [3]int) int {
 	open := []section{{}}
 	// The section whose end finds the name: that in logging or, in older
 	// versions, one in it.
-	inLogging := func() bool {
+	inLogging := func() (anywhere, last bool) {
 		i := slices.IndexFunc(open, func(s section) bool { return s.path == "logging.logger_subsys" || s.path == "logging.logging_daemon" })
-		return i >= 0 && open[i].from < x.Line && (i == len(open)-1 || slices.Compare(version[:], []int{3, 1, 10}) < 0)
+		anywhere = i >= 0 && open[i].from < x.Line
+		return anywhere, anywhere && (i == len(open)-1 || slices.Compare(version[:], []int{3, 1, 10}) < 0)
 	}
 	for i, line := range strings.Split(string(conf), "\n") {
-		line = strings.Trim(line, " \t\r")
+		line = strings.Trim(strings.TrimSuffix(line, "\r"), " \t")
 		name, _, opens := strings.Cut(line, "{")
 		switch {
 		case strings.HasPrefix(line, "#"):
@@ -160,24 +140,24 @@ func foundAt(conf []byte, x corosyncconf.Finding, version [3]int) int {
 			open = append(open, section{i + 1, strings.TrimPrefix(open[len(open)-1].path+"."+name, ".")})
 		case strings.Contains(line, ":"):
 		case strings.Contains(line, "}") && len(open) > 1:
-			if inLogging() && x.Line <= i+1 {
+			if _, last := inLogging(); last && x.Line <= i+1 {
 				return i + 1
 			}
 			open = open[:len(open)-1]
 		}
 	}
-	if inLogging() {
+	if anywhere, _ := inLogging(); anywhere {
 		return math.MaxInt // it never comes there
 	}
 	return x.Line
 }
 
 // agree reports whether corosyncconf says what corosync says. It may be
-// stricter in one thing: it takes no NUL byte. And where corosync crashes, or
+// stricter in one thing: it takes no NUL byte, save in an old one, 2.4. And where corosync crashes, or
 // its message is too long to name the line, anything that refuses the file
 // will do.
-func agree(conf []byte, theirs, ours verdict) bool {
-	if nul := bytes.IndexByte(conf, 0); nul >= 0 {
+func agree(conf []byte, theirs, ours verdict, old bool) bool {
+	if nul := bytes.IndexByte(conf, 0); nul >= 0 && !old {
 		line := bytes.Count(conf[:nul], []byte("\n")) + 1
 		if theirs.By != corosyncconf.ByParser || theirs.Line == 0 || theirs.Line >= line {
 			return ours.By == corosyncconf.ByParser && ours.Line <= line
