@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit bench oracle lint cross docs setup clean
+.PHONY: build demo test unit sim bench oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -26,6 +26,11 @@ test: setup build
 # The tests that need no root and no lab.
 unit:
 	$(GO) test ./...
+
+# Random schedules of faults in the simulator, and every single fault.
+SEEDS ?= 100000
+sim:
+	$(GO) test ./internal/sim -run 'TestRandomSchedules|TestEverySingleFault' -count=1 -timeout 60m -args -seeds $(SEEDS) -whole
 
 lint:
 	$(GO) vet -tags node ./...

@@ -51,12 +51,11 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		return nil, err
 	}
 
-	pacemaker := slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.active() && n.Facts.Units["pacemaker"].Running() })
 	p, err := counted(func(rollouts int) (*rollout, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
 		p.relyOn(facts...)
-		a := &adding{v: v, plan: p, roll: newRollout(v, p, rollouts), facts: facts, key: key, pacemaker: pacemaker}
+		a := &adding{v: v, plan: p, roll: newRollout(v, p, rollouts), facts: facts, key: key}
 		return a.roll, a.all(nodes)
 	})
 	if err != nil {
@@ -175,12 +174,11 @@ func (v *View) highestID() uint32 {
 
 // adding is an add that is being planned.
 type adding struct {
-	v         *View
-	plan      *Plan
-	roll      *rollout
-	facts     []*Facts
-	key       []byte
-	pacemaker bool
+	v     *View
+	plan  *Plan
+	roll  *rollout
+	facts []*Facts
+	key   []byte
 }
 
 // all plans that the nodes join. Up to three nodes with a vote that is one at a
@@ -196,6 +194,7 @@ func (a *adding) all(nodes []corosyncconf.Node) error {
 	if len(running) > 0 {
 		a.plan.Steps = append(a.plan.Steps, stopDefault(running))
 	}
+	a.plan.freshCIB(a.facts)
 	equal := a.v.Conf.Config().Quorum.LastManStanding
 	for rest := nodes; len(rest) > 0; {
 		n := len(rest)
@@ -360,6 +359,10 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 	if err != nil {
 		return err
 	}
+	if with := a.v.paced(); len(with) > 0 { // it knows who is on the list
+		swap := &a.plan.Steps[len(a.plan.Steps)-2] // whose undoing has the members reload
+		swap.Undo = append(swap.Undo, Act{Nodes: with, Ops: forgetting(nodes), Soft: true})
+	}
 	a.plan.Steps = slices.Insert(a.plan.Steps, at+1, a.prepare(nodes)) // once the members have tested and noted it
 
 	gone := a.roll.want(a.roll.conf) // a node that is still a member must not be taken off the list
@@ -397,7 +400,7 @@ func (a *adding) prepare(nodes []corosyncconf.Node) Step {
 
 // startPacemaker plans that pacemaker runs where the members run it.
 func (a *adding) startPacemaker(nodes []corosyncconf.Node) {
-	if !a.pacemaker {
+	if len(a.v.paced()) == 0 {
 		return
 	}
 	var names []string
@@ -410,9 +413,9 @@ func (a *adding) startPacemaker(nodes []corosyncconf.Node) {
 	}
 	if len(names) > 0 {
 		a.plan.Steps = append(a.plan.Steps, Step{
-			ID: "pacemaker", What: "start pacemaker on " + andList(names), Class: ClassStart,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "pacemaker"}, {Kind: OpStart, Unit: "pacemaker"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "pacemaker"}}}},
+			ID: "pacemaker", What: "start pacemaker on " + andList(names) + " and see " + theirs(len(names), "it", "them") + " join", Class: ClassStart,
+			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "pacemaker"}, {Kind: OpStart, Unit: "pacemaker"}, {Kind: OpOnline}}},
+			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpBoot, Unit: "pacemaker"}}}},
 		})
 	}
 }

@@ -32,6 +32,11 @@ const (
 	CodeNoSuchVersion Code = "no-such-version"
 	CodeNeedsRestart  Code = "needs-restart"
 	CodeNeedsYes      Code = "needs-yes"
+	CodeBadPath       Code = "bad-path"
+	CodeNotSet        Code = "not-set"
+	CodeConfFile      Code = "conf-file"
+	CodeConfEdit      Code = "conf-edit"
+	CodeConfErrors    Code = "conf-errors"
 	CodeNoCluster     Code = "no-cluster"
 	CodeUnevenLinks   Code = "uneven-links"
 	CodeMixedFamily   Code = "mixed-families"
@@ -56,6 +61,7 @@ const (
 	CodeHeld          Code = "held"
 	CodeQuorum        Code = "quorum"
 	CodeFence         Code = "fence"
+	CodeUnmanaged     Code = "unmanaged"
 	CodeStep          Code = "step"
 	CodeNotFormed     Code = "not-formed"
 	CodeOutcome       Code = "outcome-unknown"
@@ -67,6 +73,8 @@ const (
 	CodeNoRunning     Code = "not-running"
 	CodeChanged       Code = "changed"
 	CodeFinished      Code = "finished"
+	CodeKeyUnused     Code = "key-unused"
+	CodeKeyElsewhere  Code = "key-elsewhere"
 
 	CodeUnreachable Code = "unreachable"
 	CodeAuth        Code = "auth"
@@ -83,6 +91,7 @@ const (
 	CodeConfigPending Code = "config-pending"
 	CodeVersionDrift  Code = "version-drift"
 	CodeKeyDrift      Code = "key-drift"
+	CodeKeyOwed       Code = "key-owed"
 	CodeUnknownMember Code = "unknown-member"
 	CodeLinkDown      Code = "link-down"
 	CodeExpected      Code = "expected-votes"
@@ -115,6 +124,11 @@ func CodeTable() []CodeInfo {
 		{CodeNoSuchVersion, Usage, "a version of corosync.conf that is not kept on the nodes"},
 		{CodeNeedsRestart, Refused, "a change of corosync.conf that a reload does not bring into effect"},
 		{CodeNeedsYes, Usage, "the command asks before it goes on, and there is no terminal to ask on"},
+		{CodeBadPath, Usage, "a path or key that corosync.conf does not have, or a value that the key does not take"},
+		{CodeNotSet, Refused, "a key that is not set in corosync.conf"},
+		{CodeConfFile, Refused, "a file that cannot be read or written, or is no corosync.conf"},
+		{CodeConfEdit, Refused, "a change that cannot be made in this corosync.conf"},
+		{CodeConfErrors, Refused, "corosync.conf has errors that stand in the way, or the change would make some"},
 		{CodeNoCluster, Refused, "no cluster was named, and none is found here"},
 		{CodeUnevenLinks, Refused, "links that are not the same on all nodes"},
 		{CodeMixedFamily, Refused, "a link with IPv4 on one node and IPv6 on another"},
@@ -127,7 +141,7 @@ func CodeTable() []CodeInfo {
 		{CodeDifferent, Refused, "the cluster exists already and is not as asked"},
 		{CodeOtherCluster, Refused, "a node that carries the configuration of another cluster"},
 		{CodeLiveMember, Refused, "a node that is running as a member of another cluster"},
-		{CodeKeyExists, Refused, "a node that carries a cluster key"},
+		{CodeKeyExists, Refused, "a node that carries a cluster key, or a key file that is there already"},
 		{CodeNotInstalled, Refused, "a needed program is not installed on the node"},
 		{CodeNoSystemd, Refused, "the node is not run by systemd"},
 		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
@@ -139,6 +153,7 @@ func CodeTable() []CodeInfo {
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
 		{CodeFence, Refused, "something on the node would fence it for what is asked"},
+		{CodeUnmanaged, Refused, "pacemaker is in maintenance mode: resources go on running where they are"},
 		{CodeStep, Refused, "a step failed on a node"},
 		{CodeNotFormed, Refused, "the nodes did not come together in time"},
 		{CodeOutcome, Unreachable, "the connection was lost during a step: whether it was carried out is not known"},
@@ -149,6 +164,8 @@ func CodeTable() []CodeInfo {
 		{CodeLast, Refused, "no node would be left"},
 		{CodeChanged, Refused, "a node changed between the look at it and the taking of its lock"},
 		{CodeFinished, Refused, "the operation that was to be undone had been finished"},
+		{CodeKeyUnused, Refused, "the cluster does not encrypt, so that it has no key to change"},
+		{CodeKeyElsewhere, Refused, "the cluster's key is not in the file that clusterctl changes"},
 		{CodeNoRunning, Refused, "corosync does not run where it is needed"},
 		{CodeUnreachable, Unreachable, "a node does not answer"},
 		{CodeAuth, Unreachable, "a node does not accept the login"},
@@ -164,6 +181,7 @@ func CodeTable() []CodeInfo {
 		{CodeConfigPending, Finding, "a node runs another config_version than its file has"},
 		{CodeVersionDrift, Finding, "members run different config_versions"},
 		{CodeKeyDrift, Finding, "the nodes do not have the same authkey"},
+		{CodeKeyOwed, Finding, "the authkey is still the one that a removed node has"},
 		{CodeUnknownMember, Finding, "a member that corosync.conf does not list"},
 		{CodeLinkDown, Finding, "a link between two members is down"},
 		{CodeExpected, Finding, "the expected votes are not what the file says"},

@@ -47,7 +47,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 			return nil, ps
 		}
 		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
-		changes = corosyncconf.Compare(v.Conf, wanted, v.release())
+		changes = corosyncconf.Compare(v.Conf, wanted, release(v.reached()))
 		effect := s.allowed(&ps, changes)
 		v.noWorse(&ps, wanted)
 		if err := ps.err(); err != nil {
@@ -111,20 +111,6 @@ type CmapValue struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Absent bool   `json:"absent,omitempty"` // the key is not there
-}
-
-// release is the oldest release of corosync among the nodes.
-func (v *View) release() corosyncconf.Release {
-	oldest := corosyncconf.V31
-	for _, f := range v.reached() {
-		switch {
-		case f.Corosync.Major == 2:
-			oldest = corosyncconf.V24
-		case f.Corosync.Major == 3 && f.Corosync.Minor == 0:
-			oldest = min(oldest, corosyncconf.V30)
-		}
-	}
-	return oldest
 }
 
 // allowed returns what the changes take, and refuses what s does not allow, and
@@ -260,21 +246,10 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 // noWorse refuses a configuration with errors that the present one does not
 // have, and warns of new warnings.
 func (v *View) noWorse(ps *Problems, wanted *corosyncconf.File) {
-	target := corosyncconf.Target{Release: v.release()}
-	type kind struct {
-		code    corosyncconf.Code
-		message string
-	}
-	var had []kind
-	for _, f := range v.Conf.Check(target) {
-		had = append(had, kind{f.Code, f.Message})
-	}
-	for _, f := range wanted.Check(target) {
-		switch {
-		case slices.Contains(had, kind{f.Code, f.Message}):
-		case f.Severity == corosyncconf.Bad:
+	for _, f := range corosyncconf.Worse(v.Conf, wanted, corosyncconf.Target{Release: release(v.reached())}) {
+		if f.Severity == corosyncconf.Bad {
 			ps.add(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
-		default:
+		} else {
 			ps.warn(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
 		}
 	}

@@ -34,8 +34,12 @@ func (c Contacts) Clusters() ([]string, error) {
 	return files, nil
 }
 
-// Write notes how the nodes of a cluster are reached: as the endpoints say.
+// Write notes how the nodes of a cluster are reached: as the endpoints say. It
+// fails for a cluster whose name cannot name a file: corosync takes any name, and none.
 func (c Contacts) Write(cluster string, names []string, endpoints []ssh.Endpoint) error {
+	if !clusterName.MatchString(cluster) {
+		return fmt.Errorf("remember how the nodes are reached: the cluster's name is %q", cluster)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# How clusterctl reaches the nodes of cluster %s; also for: ssh -F <this file> NODE\n", cluster)
 	for i, name := range names {

@@ -14,10 +14,6 @@ import (
 	"clusterctl/quorum"
 )
 
-// KeySize is the size of a new authkey in bytes. corosync 3 takes 128 to 4096
-// (KNET_MIN_KEY_LEN, KNET_MAX_KEY_LEN); 256 is what corosync-keygen writes.
-const KeySize = 256
-
 // Names returns the names that the nodes have to resolve before PlanCreate.
 func (s CreateSpec) Names() []string {
 	names := map[string]bool{}
@@ -35,7 +31,7 @@ func (s CreateSpec) Names() []string {
 }
 
 // PlanCreate plans a new cluster. facts are those of s.Nodes, in that order; key
-// is KeySize random bytes. The error, if any, is Problems: all that stands
+// is a new authkey. The error, if any, is Problems: all that stands
 // against it.
 func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	ps := s.Check()
@@ -72,6 +68,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	if len(running) > 0 {
 		p.Steps = append(p.Steps, stopDefault(running))
 	}
+	p.freshCIB(facts)
 	if s.encrypted() {
 		p.Steps = append(p.Steps, Step{
 			ID: "key", What: "install a new authkey", Class: ClassPrepare,

@@ -13,6 +13,7 @@ type DeleteSpec struct {
 	Nodes   []string // names or node ids
 	Offline bool     // they are dead, and are not waited for
 	Force   bool     // also when the rest is, or will be, without quorum
+	NewKey  []byte   // what the rest changes its authkey to in the end; nil: it keeps it
 }
 
 // PlanDelete plans that nodes leave a running cluster. The error, if any, is
@@ -22,7 +23,8 @@ type DeleteSpec struct {
 // second reload takes them off the list, so that quorum never depends on a node
 // that is on its way out. Nodes that are dead are taken off at once, with the
 // first reload. With last_man_standing votes must be equal at all times: there
-// the nodes keep theirs until they are off the list.
+// the nodes keep theirs until they are off the list. When all that is done, the
+// rest changes its key; that may fail, and the nodes are out all the same.
 func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	var ps Problems
 	leaving := v.leaving(&ps, s)
@@ -37,13 +39,30 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 				"it is taken off the list without being stopped; it must not come back with its old files")
 		}
 	}
-	return counted(func(rollouts int) (*rollout, error) {
+	p, err := counted(func(rollouts int) (*rollout, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
 		d := newDeleting(v, p, leaving, rollouts)
 		d.roll.force = s.Force
-		return d.roll, d.all(s.Force)
+		if err := d.all(s.Force); err != nil || s.NewKey == nil {
+			return d.roll, err
+		}
+		return d.roll, d.lockOutByKey(s.NewKey)
 	})
+	if err != nil {
+		return nil, err
+	}
+	if low := p.Quorum.Lowest; s.Force && v.quorate() && low.Votes < low.Quorum { // which may have the rest fenced
+		for i := range v.Nodes {
+			if n := &v.Nodes[i]; n.Conf != nil && n.active() && !slices.Contains(leaving, n) {
+				n.fenced(&ps)
+			}
+		}
+		if err := ps.err(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // leaving finds the nodes that are to go, and what stands against it.
@@ -76,7 +95,7 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 		case n.Facts != nil && s.Offline:
 			ps.add(CodeOnline, n.Name, "leave out --offline", "it answers: it can be stopped and locked out properly")
 		case n.Facts != nil:
-			fenced(ps, n)
+			n.fenced(ps)
 		}
 	}
 	if len(leaving) > 0 && len(leaving) == len(v.names()) {
@@ -84,23 +103,6 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 			"a cluster cannot lose its last node")
 	}
 	return leaving
-}
-
-// fenced refuses to stop a node that something would fence for it.
-func fenced(ps *Problems, n *ViewNode) {
-	for unit, remedy := range map[string]string{
-		"sbd":        "stop it on the whole cluster first: it can reset the node when corosync stops",
-		"dlm":        "stop what uses it (shared file systems, clustered LVM) on that node first",
-		"pve-ha-lrm": "move its HA resources away and stop pve-ha-lrm there first: its watchdog resets the node",
-	} {
-		if n.Facts.Units[unit].Running() {
-			ps.add(CodeFence, n.Name, remedy, "%s runs there", unit)
-		}
-	}
-	if n.Facts.Fencing {
-		ps.add(CodeFence, n.Name, "move its resources away and set pacemaker to maintenance mode first: crm_attribute -t crm_config -n maintenance-mode -v true",
-			"pacemaker runs there with fencing enabled")
-	}
 }
 
 // settledWithout checks the cluster as settled does; the nodes that leave need
@@ -372,25 +374,20 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 	d.plan.Steps = append(d.plan.Steps, step)
 }
 
-// forget plans that pacemaker forgets the nodes, where it runs.
+// forget plans that pacemaker forgets the nodes, where it runs. On every node:
+// some of its daemons each have a memory of their own.
 func (d *deleting) forget() {
-	var with []string
-	for _, n := range d.v.Nodes {
-		if n.active() && n.Conf != nil && !among(d.alive, n.Name) && n.Facts.Units["pacemaker"].Running() {
-			with = append(with, n.Name)
-		}
-	}
+	with := slices.DeleteFunc(d.v.paced(), func(name string) bool { return among(d.alive, name) })
 	if len(with) == 0 {
 		return
 	}
-	names := append(viewNames(d.dead), viewNames(d.alive)...)
-	var ops []Op
-	for _, name := range names {
-		ops = append(ops, Op{Kind: OpForget, Name: name})
+	var leaving []corosyncconf.Node
+	for _, n := range append(slices.Clone(d.dead), d.alive...) {
+		leaving = append(leaving, *n.Conf)
 	}
 	d.plan.Steps = append(d.plan.Steps, Step{
-		ID: "forget", What: "have pacemaker forget " + andList(names) + " (cannot be undone)", Class: ClassPrepare,
-		Do: Act{Nodes: with, One: true, Ops: ops},
+		ID: "forget", What: "have pacemaker forget " + andList(namesOf(leaving)) + " (cannot be undone)", Class: ClassPrepare,
+		Do: Act{Nodes: with, Ops: forgetting(leaving), Soft: true},
 	})
 }
 

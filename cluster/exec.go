@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,6 +47,7 @@ type UnfinishedOpError struct {
 	Node  string // one that took part, to ask with -H
 	Cause error  // why it stopped
 	Undo  error  // why it could not be taken back; nil when it was not tried
+	Stood string // what was reached for good, see Step.Stands
 }
 
 func (e *UnfinishedOpError) Error() string {
@@ -63,8 +66,23 @@ func (e *UnfinishedOpError) Unwrap() []error {
 	return []error{e.Cause, e.Undo}
 }
 
-// UndoneError tells that an operation failed and that all of it was taken back.
-type UndoneError struct{ Cause error }
+// UndoneError tells that an operation failed and that all of it was taken back,
+// or all but what had been reached for good.
+type UndoneError struct {
+	Cause error
+	Stood string // what was reached for good, see Step.Stands; "": all was taken back
+}
+
+// Stood says what stands of a plan that failed with err: see Step.Stands.
+func Stood(err error) string {
+	if u, ok := errors.AsType[*UndoneError](err); ok {
+		return u.Stood
+	}
+	if u, ok := errors.AsType[*UnfinishedOpError](err); ok {
+		return u.Stood
+	}
+	return ""
+}
 
 func (e *UndoneError) Error() string { return e.Cause.Error() }
 func (e *UndoneError) Unwrap() error { return e.Cause }
@@ -72,8 +90,17 @@ func (e *UndoneError) Unwrap() error { return e.Cause }
 // How long the steps of a plan may take on a node.
 const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
+	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
 	undoTimeout = 5 * time.Minute   // for undoing a whole operation
 )
+
+// timeLimit is how long operations may take on a node.
+func timeLimit(ops []Op) time.Duration {
+	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" }) {
+		return moveTimeout
+	}
+	return stepTimeout
+}
 
 // run is one operation under way.
 type run struct {
@@ -160,7 +187,7 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		return err
 	}
 	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
-		return r.unfinished(errors.New("it was not taken back everywhere"), err)
+		return r.unfinished(errors.New("it was not taken back everywhere"), err, op.Stood())
 	}
 	return nil
 }
@@ -173,8 +200,8 @@ func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
 	return r
 }
 
-func (r *run) unfinished(cause, undo error) error {
-	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo}
+func (r *run) unfinished(cause, undo error, stood string) error {
+	e := &UnfinishedOpError{ID: r.entry.ID, Node: r.names()[0], Cause: cause, Undo: undo, Stood: stood}
 	for _, name := range r.names() {
 		if r.nodes[name] != nil {
 			e.Node = name
@@ -343,13 +370,13 @@ func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) 
 // begin writes the journal on every node. When one cannot, nothing was changed
 // anywhere.
 func (r *run) begin(ctx context.Context) error {
-	paths, units := r.entry.Plan.touched()
 	return each(r.names(), func(name string) error {
 		n, err := r.node(ctx, name)
 		if err != nil {
 			return nodeErr(name, err)
 		}
-		err = n.Begin(ctx, r.entry, r.entry.Plan.Blobs, paths, units, r.ended)
+		paths, units := r.entry.Plan.touched(name)
+		err = n.Begin(ctx, r.entry, r.entry.Plan.blobsFor(name), paths, units, r.ended)
 		if u, ok := errors.AsType[*UnfinishedError](err); ok {
 			return &NodeError{Node: name, Code: CodeUnfinished, Err: u,
 				Remedy: fmt.Sprintf("clusterctl -H %s op resume %s, or: clusterctl -H %s op undo %s", name, u.ID, name, u.ID)}
@@ -371,25 +398,30 @@ func (r *run) forget(ctx context.Context) {
 	})
 }
 
-// loadBlobs fetches the new contents from the first journal that has them,
-// where the plan was read from a journal and has none.
+// loadBlobs fetches the new contents from the journals, where the plan was read
+// from one and has none. No journal need have all of them.
 func (r *run) loadBlobs(ctx context.Context) error {
 	if len(r.entry.Plan.Blobs) > 0 {
 		return nil
 	}
+	all := map[string][]byte{}
 	var last error
 	for _, name := range r.names() {
 		if r.nodes[name] == nil {
 			continue
 		}
 		blobs, err := r.nodes[name].Blobs(ctx, r.entry.ID)
-		if err == nil {
-			r.entry.Plan.Blobs = blobs
-			return nil
+		if err != nil {
+			last = nodeErr(name, err)
+			continue
 		}
-		last = nodeErr(name, err)
+		maps.Copy(all, blobs)
 	}
-	return last
+	if len(all) == 0 {
+		return last
+	}
+	r.entry.Plan.Blobs = all
+	return nil
 }
 
 // finish does the steps from the one with index first, and takes all back when
@@ -407,10 +439,11 @@ func (r *run) finish(ctx context.Context, first int) error {
 			err = context.Cause(ctx)
 		}
 		undoErr := r.undo(ctx, i, nil)
+		_, stood := r.entry.Plan.from(i)
 		if undoErr != nil {
-			return r.unfinished(err, undoErr)
+			return r.unfinished(err, undoErr, stood)
 		}
-		return &UndoneError{err}
+		return &UndoneError{err, stood}
 	}
 	return r.end(ctx, Done, nil)
 }
@@ -421,27 +454,50 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return err
 	}
 	note := Note{Doing, step.ID}
+	var refused error
 	act := func(name string) error {
-		for _, guard := range []func() error{
-			func() error { return r.guard(ctx, step.Do, false) },
-			func() error { return r.guardStop(ctx, step.Do) },
-			func() error { return r.guardLinks(ctx, step.Do) },
-		} {
-			if err := guard(); err != nil {
-				return err
+		if step.Do.One { // each time that one is asked
+			if refused = r.guard(ctx, step.Do, false); refused == nil {
+				refused = r.guardLinks(ctx, step.Do)
+			}
+			if refused != nil {
+				return nil
 			}
 		}
 		n, err := r.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, stepTimeout)
+			err = n.Do(ctx, r.entry.ID, note, step.Do.Ops, timeLimit(step.Do.Ops))
 		}
 		return stepErr(name, step.What, err)
 	}
+	if !step.Do.One {
+		if err := r.guard(ctx, step.Do, false); err != nil {
+			return err
+		}
+	}
+	if err := r.guardStop(ctx, step.Do); err != nil {
+		return err
+	}
 	err := r.onNodes(step.Do, act)
+	err = cmp.Or(refused, err)
+	if step.Do.Soft {
+		err = r.soften(ctx, err)
+	}
 	if err != nil || step.Do.Want == nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
+}
+
+// soften makes a warning of what failed, unless all is to end.
+func (r *run) soften(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if r.Report != nil {
+		r.Report.Warn("warning: " + err.Error())
+	}
+	return nil
 }
 
 // guard refuses a reload that would cost quorum as things are now, since members
@@ -601,9 +657,10 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 	return err
 }
 
-// undo takes back the steps up to the one with index last, in reverse, under a
-// deadline of its own, and ends the journal. A node that was lost is waited
-// for a while; then the others are brought back without it.
+// undo takes back the steps up to the one with index last, in reverse and as far
+// as nothing stands, under a deadline of its own, and ends the journal. A node
+// that was lost is waited for a while; then the others are brought back without
+// it.
 //
 // With owed, the others were brought back before: only these nodes get their
 // files and services back. Their corosync is not started then, since the
@@ -625,7 +682,8 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 		}
 	}
 	var errs error
-	for i := last; i >= 0; i-- {
+	first, _ := r.entry.Plan.from(last)
+	for i := last; i >= first; i-- {
 		step := r.entry.Plan.Steps[i]
 		ended := r.report("undo: " + step.What)
 		var failed error
@@ -644,8 +702,8 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 			errs = multierror.Append(errs, failed)
 		}
 	}
-	if u.blind(ctx) {
-		return errs // a member that is not brought back: the cluster is not done with
+	if u.blind(ctx) { // a member that is not brought back: the cluster is not done with
+		return multierror.Append(errs, u.outOfSight())
 	}
 	if r.Report != nil {
 		for _, name := range u.down {
@@ -686,8 +744,14 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			return false, nil
 		}
 	}
+	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
+		return true, u.outOfSight()
+	}
 	if starts(a.Ops) && u.blind(ctx) {
 		a.Ops = withoutStart(a.Ops)
+	}
+	if len(a.Ops) == 0 {
+		a.Nodes = nil // not noted: it is still to be done
 	}
 	if a.One {
 		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool {
@@ -705,6 +769,9 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
+			if a.Soft && !lostConnection(err) {
+				err = u.soften(ctx, err)
+			}
 			switch {
 			case err == nil:
 			case again(err):
@@ -781,7 +848,7 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	owes := func(n string) bool { return slices.Contains(u.owed, n) }
 	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
 	if !a.One {
-		a.Ops = withoutStart(a.Ops)
+		a.Ops = slices.DeleteFunc(withoutStart(a.Ops), func(o Op) bool { return o.Kind == OpReread })
 		return a
 	}
 	a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind != OpReload })
@@ -801,6 +868,18 @@ func (u *undoing) passed(node, name string) bool {
 	log := u.logs[node]
 	at := slices.Index(log, Note{Undid, name})
 	return at >= 0 && slices.ContainsFunc(log[at+1:], func(n Note) bool { return n.Phase == Undid && n.Step != name })
+}
+
+// outOfSight is the error of a member that does not answer.
+func (u *undoing) outOfSight() error {
+	name := u.names()[slices.IndexFunc(u.names(), u.isFailed)]
+	return &NodeError{Node: name, Code: CodeUnreachable, Remedy: "bring it back, or stop it, and undo again",
+		Err: errors.New("it does not answer, and may run as a member with what is taken back")}
+}
+
+// putsConf tells whether ops give members another configuration.
+func putsConf(ops []Op) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
 }
 
 func starts(ops []Op) bool { return len(withoutStart(ops)) < len(ops) }
@@ -854,6 +933,9 @@ func (u *undoing) left(names []string) []string {
 // seen tells whether a node that could not be brought back is seen as a member
 // by one that was.
 func (u *undoing) seen(ctx context.Context) bool {
+	if len(u.failed) == 0 {
+		return false
+	}
 	ids := map[ID]bool{}
 	for _, step := range u.entry.Plan.Steps {
 		for _, act := range append([]Act{step.Do}, step.Undo...) {
@@ -933,7 +1015,7 @@ func (u *undoing) on(ctx context.Context, name string, note Note, ops []Op) erro
 	for {
 		n, err := u.node(ctx, name)
 		if err == nil {
-			err = n.Do(ctx, u.entry.ID, note, ops, stepTimeout)
+			err = n.Do(ctx, u.entry.ID, note, ops, timeLimit(ops))
 		}
 		if err == nil || !again(err) || time.Now().After(u.patience) || ctx.Err() != nil {
 			return err

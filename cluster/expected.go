@@ -14,10 +14,10 @@ import (
 // versions.
 func PlanExpected(votes int, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	parts := partitions(v)
 	part := choosePartition(&ps, parts)
-	if part == nil {
+	if part == nil || !v.hasNodelist(&ps) {
 		return nil, ps
 	}
 	var members []Member

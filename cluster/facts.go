@@ -40,7 +40,12 @@ type Facts struct {
 	Ended    map[string]Phase        // how the last ones ended that are, by id
 	Holder   *Holder                 // who holds the node's lock now
 	IDs      UsedIDs                 // node ids and versions that the node remembers
-	Fencing  bool                    // pacemaker runs with fencing, and is not in maintenance
+	Fencing  Fencing                 // whether pacemaker may have a node fenced
+	Owed     KeyOwed                 // who left with the key, as the node remembers it
+
+	Maintenance bool // pacemaker runs, in maintenance mode
+	CIB         bool // pacemaker has a configuration there
+	DLM         bool // lockspaces of the distributed lock manager are in use
 }
 
 // UsedIDs is the highest node id that a cluster has used, and the highest
@@ -67,18 +72,19 @@ func (v Version) Compare(o Version) int {
 // known tells whether it is a version that this package knows how to handle.
 func (v Version) known() bool { return v.Major == 3 || v.Major == 2 && v.Minor == 4 }
 
-// release is the line of corosync releases that nodes have. They all have one,
-// or they cannot work together; without any it is the newest.
+// release is the oldest release of corosync among the nodes; without any it is
+// the newest there is.
 func release(facts []*Facts) corosyncconf.Release {
+	oldest := corosyncconf.V31
 	for _, f := range facts {
-		switch v := f.Corosync; {
-		case v.Major == 2:
-			return corosyncconf.V24
-		case v.Major == 3 && v.Minor == 0:
-			return corosyncconf.V30
+		switch {
+		case f.Corosync.Major == 2:
+			oldest = corosyncconf.V24
+		case f.Corosync.Major == 3 && f.Corosync.Minor == 0:
+			oldest = min(oldest, corosyncconf.V30)
 		}
 	}
-	return corosyncconf.V31
+	return oldest
 }
 
 // FileState is whether a file is there, and its content's hash.
@@ -210,7 +216,11 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 		version, _ := strconv.ParseUint(lines[2], 10, 64)
 		f.IDs = UsedIDs{lines[0], uint32(n), version}
 	}
-	f.Fencing = text("stonith") == "true" && text("maintenance") != "true"
+	if hash, names, ok := strings.Cut(text("keyowed"), "\n"); ok {
+		f.Owed = KeyOwed{hash, strings.Fields(names)}
+	}
+	f.parsePacemaker(sec)
+	f.CIB, f.DLM = sec["cib"].status == 0, sec["dlm"].status == 0
 	f.Holder = parseHolder(sec["holder"].out)
 	if _, ok := sec["quorum"]; ok {
 		f.Runtime = parseRuntime(sec)

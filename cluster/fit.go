@@ -41,6 +41,9 @@ func fit(ps *Problems, f *Facts, name string) {
 			ps.add(CodeDiskFull, name, "make room", "%s has only %d KiB left", path, free)
 		}
 	}
+	if f.Units["corosync"].Running() {
+		fencers(ps, f, name)
+	}
 	idle(ps, f, name)
 }
 

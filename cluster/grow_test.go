@@ -47,7 +47,7 @@ func (w *world) view(t *testing.T) *cluster.View {
 	v := &cluster.View{}
 	var config corosyncconf.Config
 	for _, f := range w.facts() {
-		if f.Conf.Exists && f.Runtime != nil && f.Runtime.Quorum.Quorate {
+		if f.Conf.Exists && f.Conf.File.Config().Totem.ClusterName == "prod" && f.Runtime != nil && f.Runtime.Quorum.Quorate {
 			v.Conf = f.Conf.File
 			config = v.Conf.Config()
 		}

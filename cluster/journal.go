@@ -40,6 +40,9 @@ type Note struct {
 // String is the note as it stands in the journal.
 func (n Note) String() string { return strings.TrimSpace(string(n.Phase) + " " + n.Step) }
 
+// undoes tells whether the note is of undoing.
+func (n Note) undoes() bool { return n.Phase == Undoing || n.Phase == Undid || n.Phase == Undone }
+
 // parseLog reads journal lines, "TIME PHASE [STEP]". A line cut short by a
 // crash is dropped: it was not durable, so nothing was done in its name.
 func parseLog(text string) []Note {
@@ -65,13 +68,16 @@ func parseLog(text string) []Note {
 func (e Entry) Touched() bool { return len(e.Log) > 0 }
 
 // Ended returns Done or Undone when the operation is over on the node, else "".
+// An operation that was done may have been undone since, where others did not
+// know.
 func (e Entry) Ended() Phase {
+	ended := Phase("")
 	for _, n := range e.Log {
 		if n.Phase == Done || n.Phase == Undone {
-			return n.Phase
+			ended = n.Phase
 		}
 	}
-	return ""
+	return ended
 }
 
 // doneAmong lists the operations that some node says are done, which holds for
@@ -89,6 +95,13 @@ func doneAmong(facts []*Facts) map[string]Phase {
 		for _, e := range f.Ops {
 			if e.Ended() == Done {
 				done[e.ID] = Done
+			}
+		}
+	}
+	for _, f := range facts { // who could not see that it was done may have begun to undo it
+		for _, e := range f.Ops {
+			if slices.ContainsFunc(e.Log, func(n Note) bool { return n.undoes() }) {
+				delete(done, e.ID)
 			}
 		}
 	}

@@ -100,13 +100,16 @@ type linkPlan struct {
 
 // newLinkPlan begins a plan, and checks what every change of a link needs.
 func (v *View) newLinkPlan(ps *Problems, s LinkChange, rollouts int) *linkPlan {
-	l := &linkPlan{LinkChange: s, v: v, conf: v.Conf.Config()}
+	l := &linkPlan{LinkChange: s, v: v, conf: v.config()}
 	l.r = newRollout(v, v.plan(), rollouts)
 	l.r.plan.Quorum.Lowest, _ = v.voting(l.conf)
 	if err := checkLinkNumber(s.Number); err != nil {
 		ps.add(CodeBadLink, "", "use a number from 0 to 7", "%s", err)
 	}
-	if t := l.conf.Totem.Transport; t != "knet" {
+	switch t := l.conf.Totem.Transport; {
+	case release(v.reached()) == corosyncconf.V24:
+		ps.add(CodeVersion, "", "clusterctl stop --all, the rings and rrp_mode into the file of every node, then clusterctl start --all", "corosync 2.4 takes other rings only when it starts")
+	case t != "knet":
 		ps.add(CodeBadLink, "", "change totem.transport to knet first", "transport %s has one link, and only knet has several that can be changed", t)
 	}
 	if s.Priority != nil && (*s.Priority < 0 || *s.Priority > 255) {

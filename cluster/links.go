@@ -43,23 +43,23 @@ type LinkStat struct {
 	Latency time.Duration // the average round trip; 0: not known
 }
 
-// Links asks the nodes of v about the links of the cluster. Nodes that do not
-// tell are left without peers.
-func Links(ctx context.Context, v *View, nodes map[string]Node) []LinkInfo {
+// Links asks the nodes of v about the links of the cluster. The error, if any,
+// says which nodes do not tell what they measure; the rest is there all the same.
+func Links(ctx context.Context, v *View, nodes map[string]Node) ([]LinkInfo, error) {
 	var mu sync.Mutex
 	stats := map[string][]LinkStat{}
-	_ = each(slices.Sorted(maps.Keys(nodes)), func(name string) error {
+	err := each(slices.Sorted(maps.Keys(nodes)), func(name string) error {
 		s, err := nodes[name].LinkStats(ctx)
 		mu.Lock()
 		defer mu.Unlock()
 		stats[name] = s
-		return err
+		return nodeErr(name, err)
 	})
-	return linksOf(v, stats)
+	return linksOf(v, stats), err
 }
 
 func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
-	conf := v.Conf.Config()
+	conf := v.config()
 	names := map[ID]string{}
 	for _, n := range conf.Nodes {
 		names[n.ID] = n.Label()
@@ -71,6 +71,8 @@ func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
 		info := LinkInfo{Number: number, Priority: l.priority(), Port: l.port(), Nodes: []LinkNode{}}
 		if conf.Totem.Transport == "knet" {
 			info.Mode = conf.Totem.LinkMode
+		} else if len(conf.Links()) > 1 {
+			info.Mode = conf.Totem.RRPMode
 		}
 		for i, n := range v.Nodes {
 			if n.Conf == nil {
@@ -116,7 +118,8 @@ func parseLinkStats(sec map[string]section) ([]LinkStat, error) {
 		return found[k]
 	}
 	if sec["peers"].status == 0 {
-		peers, err := quorum.ParsePeers(sec["peers"].out)
+		// The shell took the empty line from the end.
+		peers, err := quorum.ParsePeers(append(sec["peers"].out, "\n\n"...))
 		if err != nil {
 			return nil, err
 		}

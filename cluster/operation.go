@@ -79,10 +79,10 @@ func (o *Operation) judge(running bool) (State, string) {
 		for _, n := range log {
 			reached = max(reached, o.index(n.Step))
 			switch {
-			case n.Phase == Done:
-				state = StateDone
-			case (n.Phase == Undoing || n.Phase == Undid || n.Phase == Undone) && state != StateDone:
+			case n.undoes(): // also where another node, which was away then, says that it was done
 				state = StateUndoing
+			case n.Phase == Done && state != StateUndoing:
+				state = StateDone
 			case state == StateBegun:
 				state = StateInterrupted
 			}
@@ -152,6 +152,12 @@ func (o *Operation) firstOpen() int {
 	return len(o.entry.Plan.Steps)
 }
 
+// Stood says what of the operation stands when it is undone: see Step.Stands.
+func (o *Operation) Stood() string {
+	_, stood := o.entry.Plan.from(o.last())
+	return stood
+}
+
 // Plan returns what the operation was going to do.
 func (o *Operation) Plan() *Plan { return o.entry.Plan }
 
@@ -163,7 +169,8 @@ func (o *Operation) Left(undo bool) *Plan {
 		p.Steps = o.entry.Plan.Steps[min(o.firstOpen(), len(o.entry.Plan.Steps)):]
 		return &p
 	}
-	for i := o.last(); i >= 0; i-- {
+	first, _ := o.entry.Plan.from(o.last())
+	for i := o.last(); i >= first; i-- {
 		s := o.entry.Plan.Steps[i]
 		s.What = "undo: " + s.What
 		p.Steps = append(p.Steps, s)

@@ -109,6 +109,10 @@ type Step struct {
 	Class string `json:"class"`
 	Do    Act    `json:"do"`
 	Undo  []Act  `json:"undo"` // carried out in this order when this step, or a later one, fails
+
+	// Stands says what is there for good once the next step is begun: what fails
+	// from then on is taken back no further than to here. "": nothing is.
+	Stands string `json:"stands,omitempty"`
 }
 
 // Act is the same operations on some nodes, all at the same time.
@@ -120,6 +124,7 @@ type Act struct {
 	Waits bool     `json:"waits,omitempty"` // the reload costs quorum unless all votes are there; see View.waiting
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
+	Soft  bool     `json:"soft,omitempty"`  // what fails is only warned of
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 
@@ -141,15 +146,20 @@ const (
 	OpAgain   OpKind = "again"   // restart Unit if the step Name was begun on the node
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
-	OpTest    OpKind = "test"    // have corosync test Blob as Path
+	OpTest    OpKind = "test"    // have corosync test Blob as Path; without Blob, Path as it is
 	OpUnstage OpKind = "unstage" // remove Path.new
 	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob, or what it had when the operation began
 	OpAside   OpKind = "aside"   // Path becomes Path.bak
 	OpReload  OpKind = "reload"  // have every member read its file
 	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
 	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
-	OpForget  OpKind = "forget"  // have pacemaker forget the node Name
+	OpForget  OpKind = "forget"  // have pacemaker forget the node Name with node id N
+	OpOnline  OpKind = "online"  // wait until pacemaker has joined that of the others
 	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
+	OpWrite   OpKind = "write"   // write Blob to Path.new, mode Mode
+	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
+	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
+	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
 )
 
 // Op is one action on one node.
@@ -237,9 +247,45 @@ func (p *Plan) Starts() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Class == ClassStart })
 }
 
+// from is the index of the first step that is undone when the one with index
+// last was begun: those before it stand. stood says what they came to.
+func (p *Plan) from(last int) (first int, stood string) {
+	for i := last - 1; i >= 0; i-- {
+		if s := p.Steps[i].Stands; s != "" {
+			return i + 1, s
+		}
+	}
+	return 0, ""
+}
+
+// blobsFor returns the new contents that a node's own operations need. It gets
+// no others: a node that leaves must not be handed the key that the rest
+// changes to.
+func (p *Plan) blobsFor(node string) map[string][]byte {
+	blobs := map[string][]byte{}
+	for _, s := range p.Steps {
+		for _, act := range append([]Act{s.Do}, s.Undo...) {
+			if !slices.Contains(act.Nodes, node) {
+				continue
+			}
+			for _, op := range act.Ops {
+				if data, ok := p.Blobs[op.Blob]; ok {
+					blobs[op.Blob] = data
+				}
+			}
+		}
+	}
+	return blobs
+}
+
+// Rekeys tells whether the plan changes the key of a cluster that runs.
+func (p *Plan) Rekeys() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return slices.ContainsFunc(s.Do.Ops, func(o Op) bool { return o.Kind == OpReread }) })
+}
+
 // touched returns the files and units that the plan may change on a node: what
 // has to be saved before it begins.
-func (p *Plan) touched() (paths, units []string) {
+func (p *Plan) touched(node string) (paths, units []string) {
 	seen := map[string]bool{}
 	add := func(list *[]string, s string) {
 		if s != "" && !seen[s] {
@@ -249,6 +295,9 @@ func (p *Plan) touched() (paths, units []string) {
 	}
 	for _, s := range p.Steps {
 		for _, act := range append([]Act{s.Do}, s.Undo...) {
+			if !slices.Contains(act.Nodes, node) {
+				continue
+			}
 			for _, op := range act.Ops {
 				add(&paths, op.Path)
 				add(&units, op.Unit)

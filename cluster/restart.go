@@ -11,7 +11,7 @@ import (
 // steps means that it runs on none of them.
 func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	want := Hash(v.Conf.Bytes())
 	var chosen []*ViewNode
 	for _, n := range s.choose(&ps, v, "restart") {
@@ -37,7 +37,7 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 
 // rolling restarts nodes one after the other, and lowers what is lowest in q.
 func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
-	conf := v.Conf.Config()
+	conf := v.config()
 	_, voting := v.voting(conf)
 	quorate := voting.Tally().Quorate
 	members := v.members(nil)
@@ -130,14 +130,4 @@ func (v *View) members(but []string) []Member {
 		}
 	}
 	return members
-}
-
-// fenced refuses to stop corosync where something would fence the node for it.
-func (n *ViewNode) fenced(ps *Problems) {
-	for _, unit := range []string{"sbd", "dlm", "pve-ha-lrm"} {
-		if n.Facts.Units[unit].Running() {
-			ps.add(CodeFence, n.Name, "stop what uses it first, then this node",
-				"%s runs there and could fence the node when corosync stops", unit)
-		}
-	}
 }

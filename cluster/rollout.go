@@ -305,8 +305,7 @@ func (v *View) settled(ps *Problems, force bool) {
 	case !parts[0].quorate() && !force:
 		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
 	}
-	if len(conf.Nodes) == 0 {
-		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node", "corosync.conf has no nodelist")
+	if !v.hasNodelist(ps) {
 		return
 	}
 	for _, n := range v.Conf.Config().Nodes {
@@ -367,6 +366,17 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 	}
 	v.oneKey(ps, conf)
+}
+
+// hasNodelist checks that the file says who belongs to the cluster, which with
+// multicast it need not.
+func (v *View) hasNodelist(ps *Problems) bool {
+	if len(v.Conf.Config().Nodes) > 0 {
+		return true
+	}
+	ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
+		"corosync.conf has no nodelist, and so does not say who belongs to the cluster")
+	return false
 }
 
 // noDevice refuses a cluster whose votes a change of its nodes would upset.

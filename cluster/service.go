@@ -182,7 +182,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 // them runs.
 func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
-	conf := v.Conf.Config()
+	conf := v.config()
 	var names, paced []string
 	var ids []ID
 	for _, n := range s.choose(&ps, v, "stop") {

@@ -304,7 +304,11 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
 	case !parts[0].quorate():
 		q := s.Quorum
-		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %d are needed", q.TotalVotes, q.ExpectedVotes, q.Quorum)
+		needed := fmt.Sprintf("%d are needed", q.Quorum)
+		if q.TotalVotes >= q.Quorum && slices.Contains(q.Flags, "WaitForAll") {
+			needed = "all are waited for (wait_for_all)"
+		}
+		ps.add(CodeNotQuorate, "", notQuorateRemedy(v, s), "no quorum: %d of %d votes are present, %s", q.TotalVotes, q.ExpectedVotes, needed)
 	}
 	if len(parts) > 1 {
 		var texts []string
@@ -313,9 +317,7 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		}
 		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
 	}
-	if len(conf.Nodes) == 0 {
-		ps.add(CodeConfigInvalid, "", "write one, with a nodeid and a ring0_addr for each node, into the file of every node",
-			"corosync.conf has no nodelist: only the nodes that were named are seen")
+	if !v.hasNodelist(&ps) {
 		return ps
 	}
 	for i := range v.Nodes {
@@ -457,6 +459,9 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 				}
 			}
 		}
+	}
+	if gone := owedTo(v); len(gone) > 0 {
+		ps.warn(CodeKeyOwed, "", "clusterctl key rotate, once every node is there", "the key is still the one that %s %s, which left", andList(gone), theirs(len(gone), "has", "have"))
 	}
 	if len(corosyncs) > 1 {
 		var texts []string

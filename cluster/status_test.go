@@ -91,3 +91,53 @@ func TestStatusOfCorosync2(t *testing.T) {
 		})
 	}
 }
+
+// Votes enough, and yet no quorum.
+func TestStatusTellsThatAllAreWaitedFor(t *testing.T) {
+	for status, want := range map[string]string{
+		"3.1.7/two-node-waiting.txt":      "no quorum: 1 of 2 votes are present, all are waited for (wait_for_all)",
+		"3.0.3/wait-for-all-reloaded.txt": "no quorum: 2 of 3 votes are present, all are waited for (wait_for_all)",
+		"2.4.6/rrp-alone.txt":             "no quorum: 1 of 3 votes are present, 2 are needed",
+	} {
+		facts := three()
+		saying(t, status, "3.1.7/two-node-waiting.txt")(facts[0])
+		if s := cluster.NewStatus(viewOf(t, rings, facts...)); s.Problems[0].Message != want {
+			t.Errorf("%s: got %q, want %q", status, s.Problems[0].Message, want)
+		}
+	}
+}
+
+// multicast is a file of corosync 2 that does not say who is in the cluster.
+const multicast = "totem {\n\tversion: 2\n\tinterface {\n\t\tringnumber: 0\n\t\tbindnetaddr: 10.0.0.0\n\t}\n}\n" +
+	"quorum {\n\tprovider: corosync_votequorum\n\texpected_votes: 3\n}\n"
+
+func TestAFileWithoutANodelistIsToldAndNotChanged(t *testing.T) {
+	v := viewOf(t, multicast)
+	n1 := corosync2()[0]
+	carrying(multicast)(n1)
+	saying(t, "2.4.6/udpu-3-nodes.txt", "2.4.6/udpu-3-nodes.txt")(n1)
+	v.Nodes = []cluster.ViewNode{{Name: "n1", Facts: n1, Asked: true}}
+	const want = "corosync.conf has no nodelist, and so does not say who belongs to the cluster"
+	if s := cluster.NewStatus(v); len(s.Problems) != 1 || s.Problems[0].Message != want {
+		t.Errorf("status: %v", s.Problems)
+	}
+	_, expected := cluster.PlanExpected(4, v)
+	_, del := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"2"}}, v)
+	_, add := cluster.PlanAdd(cluster.AddSpec{}, v, nil, nil)
+	for what, err := range map[string]error{"expected": expected, "delnode": del, "add": add} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want %q, got %v", what, want, err)
+		}
+	}
+}
+
+// With udp and udpu a file may leave node ids out, by which it is changed.
+func TestNodesWithoutANodeidAreNotChanged(t *testing.T) {
+	text := strings.NewReplacer("\t\tnodeid: 1\n", "", "\t\tnodeid: 2\n", "", "\t\tnodeid: 3\n", "").Replace(rings)
+	facts := corosync2()
+	v := viewOf(t, text, facts...)
+	_, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, v)
+	if err == nil || !strings.Contains(err.Error(), "n1: it has no nodeid in corosync.conf") {
+		t.Errorf("delnode: %v", err)
+	}
+}

@@ -206,15 +206,19 @@ func (t *totem) duplicateIDs() {
 		}
 		all = append(all, n)
 	}
-	refused := map[uint32]bool{} // ids
+	refused := map[uint32]bool{}        // ids
+	compared := map[uint32]int{}        // where in all an id is first compared to others
+	highest := make([]uint32, len(all)) // of the positions up to here
+	for i, n := range all {
+		highest[i] = max(n.pos, highest[max(i-1, 0)])
+		if _, had := compared[n.id]; !had && n.known && n.compared {
+			compared[n.id] = i
+		}
+	}
 	for _, n := range all {
-		for _, other := range all {
-			if other.pos >= n.pos {
-				break
-			}
-			if n.known && other.known && other.compared && other.id == n.id {
-				refused[n.id] = true
-			}
+		seen, _ := slices.BinarySearch(highest, n.pos) // corosync stops there
+		if i, ok := compared[n.id]; ok && n.known && i < seen {
+			refused[n.id] = true
 		}
 	}
 	slices.SortFunc(all, func(a, b node) int { return int(int64(a.pos) - int64(b.pos)) })

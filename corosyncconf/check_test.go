@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,28 @@ func TestCorosync24SwallowsWhatLaterOnesRefuse(t *testing.T) {
 	}
 }
 
+func TestCharactersThatAreNotSeenAreFound(t *testing.T) {
+	tests := map[string]struct{ text, want string }{
+		"a no-break space in a key":     {"totem {\n\u00a0token: 1\n}\n", "invisible-character warning 2:1"},
+		"a no-break space in a value":   {"totem {\n\tcluster_name: a\u00a0\n}\n", "invisible-character warning 2:17"},
+		"a no-break space by a section": {"totem\u00a0{\n}\n", "invisible-character warning 1:6"},
+		"a byte order mark":             {"\ufefftotem {\n}\n", "invisible-character warning 1:1"},
+		"a zero-width space":            {"totem {\n\ttoken: 50\u200b00\n}\n", "invisible-character warning 2:11"},
+		"an em space":                   {"totem {\n\ttoken:\u20031\n}\n", "invisible-character warning 2:8"},
+		"one in a comment":              {"totem {\n\t#\u00a0token: 1\n}\n", ""},
+		"letters of any alphabet":       {"totem {\n\tcluster_name: 東京-Köln\n}\n", ""},
+		"the byte 0xA0 alone":           {"totem {\n\xa0token: 1\n}\n", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(only(found(t, tt.text, corosyncconf.V31), corosyncconf.CodeInvisible), "\n")
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestRealFilesUseKnownKeys holds the table of keys to the files: each is
 // checked for the release that it is written for.
 func TestRealFilesUseKnownKeys(t *testing.T) {
@@ -158,5 +181,82 @@ func TestTheTableOfKeysIsSound(t *testing.T) {
 				t.Errorf("%s: default %q of %s is none of %q", name, d, r, k.Values)
 			}
 		}
+	}
+}
+
+// TestMemoryGrowsAsTheFileDoes reads, checks and lists files of bad input of
+// every kind, and files of twice their size: they take about twice the memory.
+func TestMemoryGrowsAsTheFileDoes(t *testing.T) {
+	kinds := map[string]string{
+		"blank lines":         "\n",
+		"binary":              "\x7fELF\x02\x00\xff{\x00}:\n",
+		"nesting":             "a {\n",
+		"nesting of totem":    "totem {\ninterface {\n",
+		"closing braces":      "}\n",
+		"lines without form":  "x\n",
+		"bad values":          "totem {\ntoken: x\n}\n",
+		"unknown keys":        "totem {\ntokne: 1\n}\n",
+		"long keys":           "totem {\n" + strings.Repeat("k", 300) + ": 1\n}\n",
+		"unknown sections":    "totme {\n}\n",
+		"values out of range": "logging {\ndebug: x\n}\n",
+		"nodes":               "nodelist {\nnode {\nname: n\nnodeid: 1\nring0_addr: 10.0.0.1\n}\n}\n",
+		"subsystems":          "logging {\nlogger_subsys {\nsubsys: A\ndebug: on\n}\n}\n",
+	}
+	const size = 1 << 15
+	for name, text := range kinds {
+		t.Run(name, func(t *testing.T) {
+			once, twice := allocated(strings.Repeat(text, size/len(text))), allocated(strings.Repeat(text, 2*(size/len(text))))
+			if twice > 3*once {
+				t.Errorf("%d bytes, and %d for twice as much", once, twice)
+			}
+		})
+	}
+}
+
+// allocated returns how many bytes it takes to read, check and list a file.
+func allocated(text string) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f, _ := corosyncconf.Parse("", []byte(text))
+	f.Check(corosyncconf.Target{Release: corosyncconf.V31})
+	f.Settings()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestWorseIsWhatAnEditBrings(t *testing.T) {
+	node := func(id int, more string) string {
+		return fmt.Sprintf("node {\nname: n%d\nnodeid: %d\nring0_addr: 10.0.0.%d\n%s}\n", id, id, id, more)
+	}
+	file := func(totem string, nodes ...string) string {
+		return "totem {\nversion: 2\ncluster_name: a\nconfig_version: 1\ncrypto_cipher: aes256\ncrypto_hash: sha256\n" + totem +
+			"}\nnodelist {\n" + strings.Join(nodes, "") + "}\nquorum {\nprovider: corosync_votequorum\n}\n"
+	}
+	even := file("", node(1, ""), node(2, ""), node(3, ""))
+	tests := map[string]struct {
+		old, new string
+		want     []corosyncconf.Code
+	}{
+		"nothing":          {even, even, nil},
+		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"a warning":        {even, file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), []corosyncconf.Code{"unknown-key"}},
+		"a second warning": {file("tokne: 1\n"), file("tokne: 1\nconsnsus: 1\n"), []corosyncconf.Code{"unknown-key"}},
+		"less of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
+			file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
+		"all mended":   {file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), even, nil},
+		"a line moved": {file("tokne: 1\n"), file("token: 5000\ntokne: 1\n"), nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			old, _ := corosyncconf.Parse("", []byte(tt.old))
+			new, _ := corosyncconf.Parse("", []byte(tt.new))
+			var got []corosyncconf.Code
+			for _, f := range corosyncconf.Worse(old, new, corosyncconf.Target{Release: corosyncconf.V31}) {
+				got = append(got, f.Code)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

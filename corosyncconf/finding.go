@@ -46,7 +46,7 @@ type Target struct {
 
 // checks are the subjects of Check.
 var checks = []func(*checker){
-	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life,
+	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text,
 }
 
 // Check returns everything that is wrong with the file, in the order of its
@@ -65,6 +65,27 @@ func (f *File) Check(t Target) []Finding {
 	c.dropSaidBetter()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return c.findings
+}
+
+// Worse returns what Check finds in new and does not find in old. Where old has
+// as many findings of a code as new, none of them is new: the rest of what is
+// wrong may be put in other words when some of it has been mended.
+func Worse(old, new *File, t Target) []Finding {
+	type kind struct {
+		code    Code
+		message string
+	}
+	had := map[kind]bool{}
+	more := map[Code]int{}
+	for _, f := range old.Check(t) {
+		had[kind{f.Code, f.Message}] = true
+		more[f.Code]--
+	}
+	found := new.Check(t)
+	for _, f := range found {
+		more[f.Code]++
+	}
+	return slices.DeleteFunc(found, func(f Finding) bool { return had[kind{f.Code, f.Message}] || more[f.Code] <= 0 })
 }
 
 // dropSaidBetter drops findings about a value for which another one says that

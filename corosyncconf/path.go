@@ -3,6 +3,8 @@ package corosyncconf
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,6 +35,9 @@ var chosenBy = map[string]string{
 	"logging.logger_subsys":  "its subsys",
 	"logging.logging_daemon": "its name",
 }
+
+// Several returns the sections of which a path chooses one in brackets.
+func Several() []string { return slices.Sorted(maps.Keys(chosenBy)) }
 
 // chosen returns the one of chosenBy that a section is or is in, or "".
 func chosen(section string) string {
@@ -105,6 +110,13 @@ func (p KeyPath) String() string {
 	}
 	return join(section, p.key)
 }
+
+// Name returns the name of the key; empty for a section.
+func (p KeyPath) Name() string { return p.key }
+
+// Section returns the path of the section that the key is in, of a section
+// itself.
+func (p KeyPath) Section() KeyPath { return KeyPath{section: p.section, which: p.which} }
 
 // Key returns the row for the key in the table of keys.
 func (p KeyPath) Key() (Key, bool) { return LookupKey(p.section, p.key) }

@@ -40,6 +40,51 @@ func (f *File) Get(p KeyPath) ([]Setting, error) {
 	}), nil
 }
 
+// Paths returns the paths of the keys that could be set: those of the table of
+// keys in all sections of which there is but one, and in those of several that
+// f has, and the keys that f sets besides.
+func (f *File) Paths() []KeyPath {
+	var all []KeyPath
+	seen := map[KeyPath]bool{}
+	add := func(p KeyPath) {
+		if !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	labels := f.nodeLabels()
+	there := map[string][]string{}
+	for _, s := range f.places() {
+		if chosenBy[s.path] != "" {
+			there[s.path] = append(there[s.path], s.named(labels, "").which)
+		}
+	}
+	for _, k := range keys {
+		names := []string{k.Name}
+		if before, after, any := strings.Cut(k.Name, "*"); any {
+			names = nil
+			for link := range maxLinks {
+				if name := before + strconv.Itoa(link) + after; k.Section == "nodelist.node" {
+					names = append(names, name)
+				}
+			}
+		}
+		whiches := []string{""}
+		if one := chosen(k.Section); one != "" {
+			whiches = there[one]
+		}
+		for _, which := range whiches {
+			for _, name := range names {
+				add(KeyPath{k.Section, which, name})
+			}
+		}
+	}
+	for _, s := range f.Settings() {
+		add(s.Path)
+	}
+	return all
+}
+
 func (f *File) pick(wanted func(where place, key string) bool) []Setting {
 	var found []Setting
 	labels := f.nodeLabels()
@@ -143,8 +188,8 @@ func (f *File) settled() []settled {
 	index := map[id]int{}
 	for _, s := range f.places() {
 		for l := range s.section.body() {
-			if l.kind != option {
-				continue
+			if l.kind != option || l.keyText() == "name" && s.section.path == "logging.logging_daemon" && s.path != s.section.path {
+				continue // the name only says that corosync itself is meant
 			}
 			this := settled{s, l, l.num}
 			if s.section.firstCounts(l.keyText()) {

@@ -104,6 +104,7 @@ func TestGet(t *testing.T) {
 		{"nodelist.node[one].nodeid", "no node one in the nodelist: it has uno and 7"},
 		{"nodelist.node.nodeid", "which one? It could be nodelist.node[uno].nodeid or nodelist.node[7].nodeid"},
 		{"logging.debug", "45 logging.debug: on"},
+		{"logging.name", ""},
 		{"logging.logger_subsys[QUORUM].debug", "38 logging.logger_subsys[QUORUM].debug: on"},
 		{"logging.logger_subsys[QUORUM].to_syslog", "56 logging.logger_subsys[QUORUM].to_syslog: yes"},
 		{"logging.logger_subsys.debug", "38 logging.logger_subsys[QUORUM].debug: on"},

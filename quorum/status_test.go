@@ -77,6 +77,11 @@ func TestParseStatus(t *testing.T) {
 			Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"Quorate"},
 			Members: []quorum.Member{{NodeID: 2, Votes: 1, Name: "n2", Local: true}, {NodeID: 3, Votes: 1, Name: "n3"}},
 		},
+		"3.0.3/wait-for-all-reloaded.txt": { // says Yes
+			Provider: vq, Nodes: 2, NodeID: 1, RingID: "1.16",
+			Blocked: true, Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"WaitForAll"},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}, {NodeID: 2, Votes: 1, Name: "n2"}},
+		},
 		"3.1.2/knet-3-nodes.txt": three("1.9"),
 		"3.1.7/knet-3-nodes.txt": three("1.9"),
 		"3.1.7/knet-alone.txt": {

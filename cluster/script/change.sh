@@ -148,11 +148,16 @@ op_put() { # PATH BLOB BASE MODE
   [ "$(digest "$1")" = "$2" ] && { chmod "$4" "$1"; return; }
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
+op_write() { # PATH BLOB BASE MODE
+  [ "$(digest "$1")" = "$2" ] && return
+  unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4"
+}
 op_stage() { # PATH BLOB BASE MODE
   [ "$(digest "$1")" = "$2" ] && return
-  unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4" && check "$1.new"
+  op_write "$@" && check "$1.new"
 }
 op_test() { # PATH BLOB
+  [ -n "$2" ] || { check "$1"; return; }
   install_file "$E/blobs/$2" "$1.new" 0644 && check "$1.new" && rm -f "$1.new"
 }
 op_unstage() { rm -f "$1.new"; }
@@ -167,16 +172,18 @@ op_unswap() { # PATH BLOB BASE: without BLOB as it was
   [ "$(digest "$1")" = "$3" ] || return 0
   if [ -z "$2" ] || [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
-op_aside() { # PATH
-  [ ! -e "$1" ] || { mv -f "$1" "$1.bak" && sync "${1%/*}"; }
+op_aside() { # PATH: a file or a directory
+  [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
 }
 op_restore() { # PATH
   local path was
   for path in "$1" "$1.new" "$1.bak"; do
     was=$E/before$path
-    rm -f "$path.tmp" || return
+    rm -rf "$path.tmp" || return
     if [ ! -e "$was" ]; then
-      rm -f "$path" || return
+      rm -rf "$path" || return
+    elif [ -d "$was" ]; then
+      cp -a "$was" "$path.tmp" && find "$path.tmp" -exec sync {} + && rm -rf "$path" && mv "$path.tmp" "$path" || return
     elif ! cmp -s "$was" "$path" || [ "$(stat -c %a:%u:%g "$was")" != "$(stat -c %a:%u:%g "$path")" ]; then
       cp -a "$was" "$path.tmp" && sync "$path.tmp" && mv -f "$path.tmp" "$path" || return
     fi
@@ -233,8 +240,63 @@ op_expect() { # - - - - - - N
   out=$(corosync-quorumtool -e "$7" 2>&1) || fail "corosync-quorumtool -e $7: $out"
 }
 op_votes() { corosync-quorumtool -n "$7" -v "$6" >/dev/null 2>&1 || return 0; } # - - - - - VOTES NODEID
-op_forget() { # of what is done already: a failure is told by pacemaker's own tools
-  ! command -v crm_node >/dev/null || crm_node --force -R "$6" || return 0
+op_forget() { # - - - - - NAME NODEID: by both, since the name may be another one to pacemaker
+  local out end=$((SECONDS + 30))
+  until # crm_node says that all is well also when one of the daemons was not told
+    out=$({ timeout 10 crm_node --force -R "$6" && timeout 10 crm_node --force -R "$7"; } 2>&1) &&
+      out=$(timeout 10 crm_node -l 2>&1) && [[ $'\n'$out != *$'\n'"$7 "* ]] &&
+      out=$(timeout 10 cibadmin -Q -o nodes 2>&1) && [[ $out != *"<node id=\"$7\""* ]]
+  do
+    [ "$SECONDS" -lt "$end" ] || { fail "pacemaker has not forgotten $6 (crm_node --force -R $6): ${out##*$'\n'}"; return; }
+    sleep 0.5
+  done
+}
+op_online() { # pacemaker has joined that of the others, as far as its tools are there to tell
+  local id end=$((SECONDS + 60))
+  command -v cibadmin >/dev/null || return 0
+  id=$(corosync-cmapctl -g runtime.votequorum.this_node_id) id=${id##* }
+  until timeout 5 cibadmin -Q --xpath "//node_state[@id='$id'][@join='member']" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || { fail "pacemaker has not joined the others after a minute; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u pacemaker)"; return; }
+    sleep 0.2
+  done
+}
+op_rekey() { # what runs counts, not what is installed; without it the reload fails (totemknet.c)
+  local pid
+  pid=$(systemctl show -p MainPID --value corosync)
+  [ "${pid:-0}" = 0 ] || grep -qa knet_handle_crypto_use_config "/proc/$pid/exe" ||
+    fail "corosync was built without what it takes to change the key while it runs"
+}
+cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
+op_reread() { # KEY HASH - - - - NODEID
+  local file now own alone tokens late=$((SECONDS + 2)) end=$((SECONDS + 60))
+  systemctl -q is-active corosync || return 0
+  alone=$(corosync-quorumtool -s 2>/dev/null | grep -c '^Nodes: *1$')
+  file=$(sed -n 's/^[[:space:]]*config_version:[[:space:]]*\([0-9]*\)[[:space:]]*$/\1/p' /etc/corosync/corosync.conf | tail -n 1)
+  own=$(cmap -g runtime.votequorum.this_node_id)
+  until now=$(cmap -g totem.config_version) && [ "$now" = "$file" ] && [ -z "$(cmap -g config.reload_error_message)" ]; do
+    [ $SECONDS -lt $end ] || { fail "it runs config_version $now, not $file"; return; }
+    # In a partition of its own, or after a reload that failed, it asks by itself.
+    if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then op_reload || return; else sleep 0.1; fi
+  done
+  [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
+  # Members that do not hear each other lose the token at once. It comes round
+  # again when those that do have come together: until then all look as before.
+  [ "$alone" = 0 ] || return 0
+  tokens=$(cmap -m stats -g stats.srp.orf_token_rx) end=$((SECONDS + 30))
+  until [ $(($(cmap -m stats -g stats.srp.orf_token_rx) - ${tokens:-0})) -ge 2 ]; do
+    [ $SECONDS -lt $end ] || { fail "no token has come round since it took the key: some member has another one"; return; }
+    sleep 0.1
+  done
+}
+op_owe() { # PATH HASH - - - NAMES: who left with the key
+  local hash names name
+  { read -r hash && read -r names; } <"$1" 2>/dev/null
+  [ "$hash" = "$2" ] || names=
+  for name in $6; do
+    case " $names " in *" $name "*) ;; *) names="$names $name" ;; esac
+  done
+  printf '%s\n%s\n' "$2" "${names# }" >"$1.tmp" && sync "$1.tmp" && mv -f "$1.tmp" "$1" && sync "$J"
 }
 op_ids() { # - - - - - NAME N VERSION: none of them is used again
   local name highest version

@@ -22,10 +22,15 @@ done 2>/dev/null </etc/corosync/corosync.conf
 for name in "${@:2}"; do run "resolve:$name" timeout 5 getent ahosts "$name"; done
 
 file ids /var/lib/clusterctl/ids
+file keyowed /var/lib/clusterctl/keyowed
 if systemctl -q is-active pacemaker 2>/dev/null; then
-  run stonith timeout 5 crm_attribute -t crm_config -n stonith-enabled -q -d true
-  run maintenance timeout 5 crm_attribute -t crm_config -n maintenance-mode -q -d false
+  run stonith timeout 3 crm_attribute -t crm_config -n stonith-enabled -q -d true
+  run maintenance timeout 3 crm_attribute -t crm_config -n maintenance-mode -q -d false
 fi
+set -- /var/lib/pacemaker/cib/*
+[ -e "$1" ]; put cib $? ''
+set -- /sys/kernel/dlm/*/
+[ -d "$1" ]; put dlm $? ''
 
 for dir in /var/lib/clusterctl/op/*/; do
   id=${dir%/}

@@ -215,11 +215,11 @@ func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": name, "nodes": names, "changed": changed})
 	}
-	text := "cluster %s has grown by %s\n"
+	text := "%s has grown by %s\n"
 	if !changed {
-		text = "cluster %s has %s already, as asked\n"
+		text = "%s has %s already, as asked\n"
 	}
-	_, err := fmt.Fprintf(a.env.Out, text, name, strings.Join(names, ", "))
+	_, err := fmt.Fprintf(a.env.Out, text, theCluster(name), strings.Join(names, ", "))
 	return err
 }
 

@@ -9,9 +9,10 @@ import (
 
 // changed is what became of a change.
 type changed struct {
-	plan *cluster.Plan
-	view *cluster.View // the cluster before
-	done bool          // false with --dry-run, and when there was nothing to do
+	plan  *cluster.Plan
+	view  *cluster.View // the cluster before
+	done  bool          // false with --dry-run, and when there was nothing to do
+	stood bool          // it failed, and what it was for was done all the same: see cluster.Step.Stands
 }
 
 // planner makes a plan for the cluster of v, whose nodes are connected.
@@ -53,7 +54,9 @@ func (a *app) changeOn(ctx context.Context, makePlan planner, question func(chan
 	}
 	p = a.progress()
 	defer p.Close()
-	if c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes); err == nil && c.done && after != nil {
+	c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes)
+	c.stood = cluster.Stood(err) != ""
+	if (c.done || c.stood) && after != nil {
 		after(conn, c)
 	}
 	return c, err
@@ -77,4 +80,12 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
 	p.Close()
 	return err == nil, err
+}
+
+// theCluster names a cluster in a sentence; it may have no name.
+func theCluster(name string) string {
+	if name == "" {
+		return "the cluster"
+	}
+	return "cluster " + name
 }

@@ -132,27 +132,21 @@ func historyJSON(all []cluster.ConfVersion) []versionJSON {
 	return out
 }
 
-func (a *app) confCmd() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "conf",
-		Short: "Look at and change corosync.conf",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.confSyncCmd(), a.confHistoryCmd(), a.confRestoreCmd())
-	return c
-}
-
 // confChange carries out a change of corosync.conf on the running cluster.
-func (a *app) confChange(ctx context.Context, s cluster.ConfSpec, question string) error {
+func (a *app) confChange(ctx context.Context, s cluster.ConfSpec) error {
 	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
 		return cluster.PlanConf(s, v)
-	}, question)
+	}, func(c changed) string {
+		if c.plan.StopsAll() {
+			return fmt.Sprintf("Stop corosync on every node of cluster %s, %s, and start it again?", c.plan.Cluster, s.What)
+		}
+		return ""
+	})
 }
 
 // confPlan carries out a plan that changes corosync.conf.
-func (a *app) confPlan(ctx context.Context, plan planner, question string) error {
-	c, err := a.changeOn(ctx, plan, func(changed) string { return question }, nil)
+func (a *app) confPlan(ctx context.Context, plan planner, question func(changed) string) error {
+	c, err := a.changeOn(ctx, plan, question, nil)
 	if err != nil || a.dryRun {
 		return err
 	}
@@ -194,7 +188,9 @@ by add and delnode.`,
 					return nil, err
 				}
 				return cluster.PlanRestore(was, v)
-			}, fmt.Sprintf("Go back to version %s of corosync.conf?", args[0]))
+			}, func(c changed) string {
+				return fmt.Sprintf("Go back to version %s of the corosync.conf of cluster %s?", args[0], c.plan.Cluster)
+			})
 		},
 	}
 }

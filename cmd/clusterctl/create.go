@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"slices"
@@ -203,9 +202,9 @@ func (a *app) create(ctx context.Context, spec cluster.CreateSpec) error {
 			return a.created(spec.Name, names, false, nil)
 		}
 	}
-	key := make([]byte, cluster.KeySize)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("make a key: %w", err)
+	key, err := cluster.NewKey(cluster.KeySize)
+	if err != nil {
+		return err
 	}
 	plan, err := cluster.PlanCreate(spec, facts, key)
 	if err != nil {

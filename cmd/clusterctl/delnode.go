@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 func (a *app) delnodeCmd() *cobra.Command {
 	s := cluster.DeleteSpec{}
+	var keepKey bool
 	c := &cobra.Command{
 		Use:     "delnode NODE...",
 		Aliases: []string{"remove", "rm"},
@@ -22,6 +24,10 @@ func (a *app) delnodeCmd() *cobra.Command {
 are stopped and locked out - configuration and key are set aside, nothing starts
 at boot - and are taken off the list: quorum never depends on a node that is on
 its way out. What would cost the rest its quorum is refused.
+
+In the end the rest gets a new authkey, so that a copy of the old one is worth
+nothing; see: clusterctl key rotate. Where that cannot be done now, a warning
+says why, and the nodes are out all the same. --keep-key leaves the key.
 
 A node that is dead is taken out with --offline. It must not come back with its
 old files.`,
@@ -35,6 +41,12 @@ old files.`,
 					return err
 				}
 			}
+			if !keepKey {
+				var err error
+				if s.NewKey, err = cluster.NewKey(cluster.KeySize); err != nil {
+					return err
+				}
+			}
 			return a.delnode(c.Context(), s)
 		},
 	}
@@ -42,6 +54,7 @@ old files.`,
 	f.SortFlags = false
 	f.BoolVar(&s.Offline, "offline", false, "the nodes are dead: do not try to stop them")
 	f.BoolVar(&s.Force, "force", false, "also when the rest is, or will be, without quorum")
+	f.BoolVar(&keepKey, "keep-key", false, "do not give the rest a new authkey")
 	return c
 }
 
@@ -56,17 +69,30 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 			case !s.Offline:
 				return ""
 			}
-			return fmt.Sprintf("Take %s out of cluster %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), c.plan.Cluster, how)
+			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)
 		},
 		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
-	if err != nil || !c.done {
+	if u, ok := errors.AsType[*cluster.UndoneError](err); ok && c.stood && !errors.Is(err, errInterrupted) {
+		for _, p := range cluster.ProblemsOf(u.Cause) {
+			p.Severity = cluster.Warning
+			a.printProblems(cluster.Problems{p})
+		}
+		a.printProblems(cluster.Problems{{Severity: cluster.Warning, Code: cluster.CodeKeyOwed,
+			Message: u.Stood + ", but the key is still the old one: changing it failed and was taken back", Remedy: "when that is mended: clusterctl key rotate"}})
+		err = nil
+	}
+	if err != nil || !c.done && !c.stood {
 		return err
 	}
 	names := c.view.Named(s.Nodes)
 	if a.json() {
-		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": true})
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": true, "new_key": c.done && c.plan.Rekeys()})
 	}
-	_, err = fmt.Fprintf(a.env.Out, "cluster %s goes on without %s\n", c.plan.Cluster, strings.Join(names, ", "))
+	and := ""
+	if c.done && c.plan.Rekeys() {
+		and = ", and with a new key"
+	}
+	_, err = fmt.Fprintf(a.env.Out, "%s goes on without %s%s\n", theCluster(c.plan.Cluster), strings.Join(names, ", "), and)
 	return err
 }
 
@@ -103,7 +129,7 @@ func (a *app) expected(ctx context.Context, votes int) error {
 	c, err := a.change(ctx,
 		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanExpected(votes, v) },
 		func(c changed) string {
-			return fmt.Sprintf("Have cluster %s expect %s?", c.plan.Cluster, plural(votes, "vote"))
+			return fmt.Sprintf("Have %s expect %s?", theCluster(c.plan.Cluster), plural(votes, "vote"))
 		}, nil)
 	if err != nil || a.dryRun {
 		return err

@@ -98,8 +98,14 @@ func (a *app) exit(ctx context.Context, err error) int {
 			verb = "undo"
 		}
 		head = fmt.Sprintf("operation %s stopped midway; when that is mended: clusterctl -H %s op %s", open.ID, open.Node, verb)
-	} else if _, ok := errors.AsType[*cluster.UndoneError](err); ok {
+		if open.Stood != "" {
+			head = open.Stood + "; " + head
+		}
+	} else if undone, ok := errors.AsType[*cluster.UndoneError](err); ok {
 		head = "failed; everything that was done has been taken back"
+		if undone.Stood != "" {
+			head = undone.Stood + "; what came after that failed and has been taken back"
+		}
 	}
 	if a.json() || asksJSON(a.env.Args) {
 		list := make([]cli.Problem, 0, len(problems))

@@ -167,7 +167,7 @@ one reload.`,
 func (a *app) linkChange(ctx context.Context, plan func(*cluster.View) (*cluster.Plan, error)) error {
 	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
 		return plan(v)
-	}, "")
+	}, func(changed) string { return "" })
 }
 
 func (a *app) linkListCmd() *cobra.Command {
@@ -191,9 +191,12 @@ func (a *app) linkList(ctx context.Context) error {
 		return err
 	}
 	defer cluster.CloseAll(nodes)
-	links := cluster.Links(ctx, view, nodes)
+	links, err := cluster.Links(ctx, view, nodes)
 	t.Clear()
 	p.Close()
+	if err != nil {
+		a.printProblems(cluster.Problems{{Severity: cluster.Warning, Message: "latency and MTU are not known: " + err.Error()}})
+	}
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "links": links})
 	}
@@ -241,7 +244,7 @@ func measured(n cluster.LinkNode) (latency, mtu string) {
 	}
 	latency, mtu = "-", "-"
 	if longest > 0 {
-		latency = fmt.Sprintf("%.3g ms", longest)
+		latency = fmt.Sprintf("%.2f ms", longest)
 	}
 	if smallest > 0 {
 		mtu = strconv.Itoa(smallest)

@@ -110,7 +110,7 @@ func TestNodeLinksAreNotTakenAway(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	s.network(s.Node("n3").Heal(s.t.Context(), 1))
-	s.healthyOn(2)
+	s.await("link 1 is back", func() bool { return s.ctl("-H", "n1", "status").code == 0 })
 
 	// A link that does not connect is taken back.
 	s.network(s.Node("n3").Cut(s.t.Context(), 2))

@@ -208,6 +208,9 @@ func (a *app) opEnd(ctx context.Context, list []string, verb string) error {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "changed": true, "id": o.ID})
 	}
 	past := map[string]string{"resume": "finished", "undo": "taken back"}[verb]
+	if stood := o.Stood(); verb == "undo" && stood != "" {
+		past += ", all but this: " + stood
+	}
 	_, err = fmt.Fprintf(a.env.Out, "operation %s is %s\n", o.ID, past)
 	return err
 }

@@ -88,7 +88,7 @@ func (s *Streams) ask(ctx context.Context, prompt string, read func() ([]byte, e
 		answer, err := read()
 		answered <- result{answer, err}
 	}()
-	if _, err := io.WriteString(s.Err, clean(prompt)); err != nil {
+	if _, err := io.WriteString(s.Err, Clean(prompt)); err != nil {
 		return nil, err
 	}
 	select {

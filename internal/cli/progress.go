@@ -59,14 +59,14 @@ func (p *Progress) live() bool { return p.s.ErrTTY && !p.s.Dumb && !p.quiet }
 
 // Start shows a step.
 func (p *Progress) Start(text string) *Task {
-	t := &Task{p: p, text: clean(text), started: time.Now()}
+	t := &Task{p: p, text: Clean(text), started: time.Now()}
 	p.change(func() { p.running = append(p.running, t) })
 	return t
 }
 
 // Update changes the text of a step.
 func (t *Task) Update(text string) {
-	t.p.change(func() { t.text = clean(text) })
+	t.p.change(func() { t.text = Clean(text) })
 }
 
 // Done shows that the step was carried out.
@@ -105,7 +105,7 @@ func (t *Task) elapsed() string {
 func (p *Progress) Warn(text string) {
 	p.change(func() {
 		for line := range strings.SplitSeq(text, "\n") {
-			p.line(clean(line))
+			p.line(Clean(line))
 		}
 	})
 }

@@ -30,9 +30,9 @@ func paint(color bool, style Style, text string) string {
 	return string(style) + text + "\x1b[0m"
 }
 
-// clean makes text from anywhere fit for one line of a terminal: control
+// Clean makes text from anywhere fit for one line of a terminal: control
 // characters, which could move the cursor or worse, become "?".
-func clean(text string) string {
+func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return '?'

@@ -87,7 +87,7 @@ func (t *Table) layout(s *Streams) ([]byte, error) {
 	for _, row := range t.rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
-			cells[i] = s.Style(c.Style, shorten(clean(c.Text), widths[i]))
+			cells[i] = s.Style(c.Style, shorten(Clean(c.Text), widths[i]))
 		}
 		if err := table.Append(cells); err != nil {
 			return nil, err
@@ -110,7 +110,7 @@ func (t *Table) widths(width int) []int {
 	for i, h := range t.header {
 		w[i] = twwidth.Width(h)
 		for _, row := range t.rows {
-			w[i] = max(w[i], twwidth.Width(clean(row[i].Text)))
+			w[i] = max(w[i], twwidth.Width(Clean(row[i].Text)))
 		}
 		total += w[i]
 	}

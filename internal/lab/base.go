@@ -86,7 +86,7 @@ func (l *Lab) linkBase(ctx context.Context) error {
 	}
 	defer lock.Close()
 	suite := l.options.Suite
-	err = l.link(ctx, "base", "base-"+suite+"-"+sum(packages, customize, build), func(half string) (*exec.Cmd, error) {
+	err = l.link("base", "base-"+suite+"-"+sum(packages, customize, build), func(half string) (*exec.Cmd, error) {
 		mirror, err := Mirror(os.DirFS("/"))
 		if err != nil {
 			return nil, err
@@ -99,7 +99,7 @@ func (l *Lab) linkBase(ctx context.Context) error {
 		return err
 	}
 	name := "extra-" + suite + "-" + sum(packages, customize, build, extend, strings.Join(more, " "))
-	return l.link(ctx, "extra", name, func(half string) (*exec.Cmd, error) {
+	return l.link("extra", name, func(half string) (*exec.Cmd, error) {
 		l.options.Log("adding %s to the tree of Debian %s: once, about 20 s", strings.Join(more, ", "), suite)
 		return joined(ctx, l.commands(), extend, append([]string{l.dir, half}, more...)...), nil
 	})
@@ -107,7 +107,7 @@ func (l *Lab) linkBase(ctx context.Context) error {
 
 // link makes the file as in the lab's directory a link to the tree of that name in the cache. One that is not there is
 // built: in the lab's own directory, so that one half built goes when the lab goes, and by processes of the lab.
-func (l *Lab) link(ctx context.Context, as, name string, build func(half string) (*exec.Cmd, error)) error {
+func (l *Lab) link(as, name string, build func(half string) (*exec.Cmd, error)) error {
 	tree := filepath.Join(l.cache, name)
 	if _, err := os.Stat(tree); err == nil {
 		return os.Symlink(tree, l.file(as))

@@ -66,7 +66,7 @@ func TestNodesAreMachinesOfTheirOwn(t *testing.T) {
 }
 
 func TestMorePackagesAreOnTheNodesOfThatLabOnly(t *testing.T) {
-	more, usual := lab.Start(t, lab.Options{Nodes: 1, Packages: []string{"pacemaker"}}), lab.Start(t, lab.Options{Nodes: 1})
+	more, usual := lab.Start(t, lab.Options{Nodes: 1, Packages: []string{"pacemaker", "pacemaker-cli-utils"}}), lab.Start(t, lab.Options{Nodes: 1})
 	if got := run(t, more.Node("n1"), "systemctl is-enabled pacemaker; systemctl is-active pacemaker; systemctl is-system-running"); got != "enabled\nactive\nrunning\n" {
 		t.Errorf("with pacemaker: %q", got)
 	}

@@ -142,6 +142,7 @@ func (c *corosync) gone(state string) {
 	if c.m.corosync == c {
 		c.m.corosync = nil
 		c.m.units["corosync"].active = state
+		c.m.units["pacemaker"].active = "inactive" // it ends with corosync
 	}
 }
 
@@ -396,7 +397,10 @@ func (c *corosync) deliver(handle func(*corosync)) {
 }
 
 // reload asks for a reload: every member reads its own file.
-func (c *corosync) reload() { c.cast((*corosync).reread) }
+func (c *corosync) reload() {
+	c.m.w.reloading()
+	c.cast((*corosync).reread)
+}
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its
 // files nothing else happens on it; then the others hear of its votes.
@@ -425,6 +429,9 @@ func (c *corosync) reread() {
 		}
 		c.conf, c.key = conf, key
 		w.ran(c)
+		if c.m.Active("pacemaker") {
+			c.m.learn()
+		}
 		expected := c.us.expected
 		c.readconfig(true)
 		votes, expects := c.us.votes, c.us.expected

@@ -87,6 +87,7 @@ func (w *World) strike(f *Fault, k *call, sh *shell) error {
 			a.cancel(errors.New("interrupted"))
 		}
 	case Freeze:
+		w.watch.losses++
 		a.frozen = w.now + f.For
 		for _, m := range w.all {
 			w.mute(m)
@@ -95,6 +96,11 @@ func (w *World) strike(f *Fault, k *call, sh *shell) error {
 		k.c.sever()
 	case Drop:
 		m.Deaf = true
+		w.watch.losses++
+		if m.corosync == nil { // it cannot be brought back
+			delete(w.watch.fit, m)
+			w.parted()
+		}
 		w.mute(m)
 		w.after(f.For, func() { m.Deaf = false })
 	case Crash:

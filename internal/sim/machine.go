@@ -32,7 +32,8 @@ type Machine struct {
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
-	holder   *session // who holds the lock
+	peers    map[uint32]bool // whom pacemaker knows
+	holder   *session        // who holds the lock
 	sessions []*session
 }
 
@@ -40,11 +41,12 @@ type Machine struct {
 type unit struct {
 	active  string
 	enabled bool
+	loaded  bool
 }
 
 func newMachine(w *World, name string, number int) *Machine {
 	return &Machine{w: w, name: name, number: number, version: cluster.Version{Major: 3, Minor: 1, Patch: 7}, up: true, disk: newDisk(),
-		units: map[string]*unit{"corosync": {active: "inactive"}, "pacemaker": {active: "inactive"}}}
+		units: map[string]*unit{"corosync": {active: "inactive", loaded: true}, "pacemaker": {active: "inactive"}}}
 }
 
 // Name is the machine's name.
@@ -83,6 +85,9 @@ func (m *Machine) Files() map[string]string {
 	return all
 }
 
+// Up tells whether the machine is on.
+func (m *Machine) Up() bool { return m.up }
+
 // Active tells whether a unit runs.
 func (m *Machine) Active(unit string) bool { return m.units[unit].active == "active" }
 
@@ -94,8 +99,13 @@ func (m *Machine) Enable(unit string) { m.units[unit].enabled = true }
 
 // Start starts a unit by hand.
 func (m *Machine) Start(unit string) error {
-	if unit == "corosync" && m.corosync == nil {
-		return m.start()
+	if m.corosync == nil { // pacemaker requires it
+		if err := m.start(); err != nil || unit == "corosync" {
+			return err
+		}
+	}
+	if unit == "pacemaker" && !m.Active(unit) {
+		m.pace()
 	}
 	m.units[unit].active = "active"
 	return nil
@@ -122,6 +132,14 @@ func (m *Machine) Kill() {
 	if m.corosync != nil {
 		m.corosync.die("failed")
 	}
+}
+
+// RunningKey is the key with which corosync encrypts, "" when it does not run.
+func (m *Machine) RunningKey() string {
+	if m.corosync == nil {
+		return ""
+	}
+	return m.corosync.key
 }
 
 // Running is the configuration that corosync runs, "" when it does not.
@@ -193,8 +211,7 @@ func (m *Machine) Side(side int) {
 		return
 	}
 	m.side = side
-	m.w.watch.missed(m.w.now, tokenYet)
-	m.w.parted()
+	m.w.cutOff()
 	m.w.reform(m.w.tokenLost())
 }
 
@@ -222,10 +239,14 @@ func (m *Machine) Facts() *cluster.Facts {
 		f.Key = cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(text))}
 	}
 	for name, u := range m.units {
-		f.Units[name] = cluster.Unit{Loaded: name == "corosync", Active: u.active, Enabled: u.enabled}
+		f.Units[name] = cluster.Unit{Loaded: u.loaded, Active: u.active, Enabled: u.enabled}
 	}
+	_, f.CIB = m.disk.read(cluster.CIBPath)
 	f.Runtime = m.Runtime()
 	f.IDs = m.usedIDs()
+	if hash, names, ok := strings.Cut(m.File(cluster.OwedPath), "\n"); ok {
+		f.Owed = cluster.KeyOwed{Hash: hash, Nodes: strings.Fields(names)}
+	}
 	f.Ended = map[string]cluster.Phase{}
 	for _, name := range sortedKeys(m.disk.files) {
 		e := m.disk.files[name].entry

@@ -239,6 +239,8 @@ func (k *call) leave(out any, err error, since time.Duration) {
 	}
 	switch {
 	case !k.current():
+	case c.s.gone: // the machine is not what it was
+		w.after(w.between(despair/20, despair), c.sever)
 	case c.a.reaches(c.m):
 		w.after(w.between(100*time.Microsecond, 2*time.Millisecond), func() { k.end(out, err) })
 	case w.now-since > despair:

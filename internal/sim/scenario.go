@@ -17,21 +17,29 @@ type Scenario struct {
 	Machines int
 	Members  int      // the first of the machines are a cluster; 0: there is none
 	Dead     []string // of these, those that are down for good
-	// Plan makes the plan of the command, as cmd/clusterctl does.
-	Plan func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error)
+	Plan     Command
 }
+
+// Command makes the plan of a command, as cmd/clusterctl does: it connects to
+// the nodes, which the caller closes, also when it fails.
+type Command func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error)
 
 // Scenarios lists what schedules are made of.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{Name: "create", Machines: 3, Plan: create("n1", "n2", "n3")},
-		{Name: "add-1-2", Machines: 2, Members: 1, Plan: add("n2")},
-		{Name: "add-2-3", Machines: 3, Members: 2, Plan: add("n3")},
-		{Name: "add-3-5", Machines: 5, Members: 3, Plan: add("n4", "n5")},
-		{Name: "delnode-3-2", Machines: 3, Members: 3, Plan: remove("n3")},
-		{Name: "delnode-5-2", Machines: 5, Members: 5, Plan: remove("n3", "n4", "n5")},
-		{Name: "delnode-3-2-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: removeDead("n3")},
-		{Name: "delnode-5-4-dead", Machines: 5, Members: 5, Dead: []string{"n5"}, Plan: removeDead("n5")},
+		{Name: "create", Machines: 3, Plan: Create("n1", "n2", "n3")},
+		{Name: "add-1-2", Machines: 2, Members: 1, Plan: Add("n2")},
+		{Name: "add-2-3", Machines: 3, Members: 2, Plan: Add("n3")},
+		{Name: "add-3-5", Machines: 5, Members: 3, Plan: Add("n4", "n5")},
+		{Name: "delnode-3-2", Machines: 3, Members: 3, Plan: Remove("n3")},
+		{Name: "delnode-5-2", Machines: 5, Members: 5, Plan: Remove("n3", "n4", "n5")},
+		{Name: "delnode-3-2-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: RemoveDead("n3")},
+		{Name: "conf-set", Machines: 3, Members: 3, Plan: Change("clusterctl conf set totem.token 5000", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanConf(cluster.ConfSpec{What: "set totem.token to 5000", Edit: func(f *corosyncconf.File) error {
+				return f.Root().Section("totem").Set("token", "5000")
+			}}, v)
+		})},
+		{Name: "delnode-5-4-dead", Machines: 5, Members: 5, Dead: []string{"n5"}, Plan: RemoveDead("n5")},
 	}
 }
 
@@ -98,7 +106,8 @@ func final(p *cluster.Plan) []byte {
 	return last
 }
 
-func create(names ...string) func(context.Context, *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+// Create makes a cluster of machines.
+func Create(names ...string) Command {
 	return func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
 		spec := founding(names...)
 		nodes, err := c.All(ctx, targets(names...))
@@ -117,7 +126,8 @@ func create(names ...string) func(context.Context, *cluster.Connector) (*cluster
 	}
 }
 
-func add(names ...string) func(context.Context, *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+// Add has machines join the cluster of n1.
+func Add(names ...string) Command {
 	return func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
 		view, nodes, err := c.Look(ctx, targets("n1"))
 		if err != nil {
@@ -153,20 +163,29 @@ func add(names ...string) func(context.Context, *cluster.Connector) (*cluster.Pl
 	}
 }
 
-func remove(names ...string) func(context.Context, *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
-	return change("clusterctl delnode "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
+// Remove takes machines out of the cluster of n1.
+func Remove(names ...string) Command {
+	return Change("clusterctl delnode "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
 		return cluster.PlanDelete(cluster.DeleteSpec{Nodes: names}, v)
 	})
 }
 
-func removeDead(names ...string) func(context.Context, *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
-	return change("clusterctl delnode --offline "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
+// RemoveDead takes machines that do not answer out of the cluster of n1.
+func RemoveDead(names ...string) Command {
+	return Change("clusterctl delnode --offline "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
 		return cluster.PlanDelete(cluster.DeleteSpec{Nodes: names, Offline: true}, v)
 	})
 }
 
-// change is a command that plans from a View alone.
-func change(command string, plan func(*cluster.View) (*cluster.Plan, error)) func(context.Context, *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+// Start starts corosync on machines of the cluster of n1.
+func Start(names ...string) Command {
+	return Change("clusterctl start "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanStart(cluster.ServiceSpec{Nodes: names}, v)
+	})
+}
+
+// Change is a command that is planned from a View alone.
+func Change(command string, plan func(*cluster.View) (*cluster.Plan, error)) Command {
 	return func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
 		view, nodes, err := c.Look(ctx, targets("n1"))
 		if err != nil {

@@ -90,6 +90,29 @@ func Random(seed uint64, traces map[string][]Call) Schedule {
 	return s
 }
 
+// Singles makes a schedule of each fault, at each small step of each call of a
+// run without faults, in turn ended by undo and resume.
+func Singles(scenario string, calls []Call) []Schedule {
+	var all []Schedule
+	polls := map[string]bool{} // of a membership: one on each machine will do
+	for _, c := range calls {
+		if c.What == "runtime" && polls[c.Node] {
+			continue
+		}
+		polls[c.Node] = c.What == "runtime"
+		for _, kind := range FaultKinds() {
+			for point := range c.Points {
+				for _, lasts := range []time.Duration{3 * time.Second, 50 * time.Second} {
+					verb := []string{"undo", "resume"}[len(all)/2%2]
+					all = append(all, Schedule{Scenario: scenario, Seed: uint64(len(all)), Verb: verb,
+						Faults: []Fault{{Kind: kind, Node: c.Node, Call: c.N, Point: point, For: lasts}}})
+				}
+			}
+		}
+	}
+	return all
+}
+
 // Lasting draws how long a fault lasts: a moment, or longer than anyone waits.
 func Lasting(rng *rand.Rand) time.Duration {
 	lasts := []time.Duration{time.Second, 4 * time.Second, 15 * time.Second, 40 * time.Second, 150 * time.Second}
@@ -256,7 +279,7 @@ func (p *player) play(ctx context.Context) {
 	for round := range 8 {
 		if round >= 2 {
 			p.Mend()
-			time.Sleep(70 * time.Second)
+			time.Sleep(200 * time.Second)
 		} else {
 			time.Sleep(time.Duration(p.rng.IntN(40)) * time.Second)
 		}
@@ -278,6 +301,7 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 		return fmt.Errorf("refused: %w", err)
 	}
 	hurry(plan)
+	p.spoil(plan)
 	p.mu.Lock()
 	p.after = append(p.after, string(final(plan)))
 	p.mu.Unlock()
@@ -291,6 +315,17 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 		p.Guard(p.before, p.after[0], steps...)
 	}
 	return executor(a, conn).Run(ctx, plan, nodes)
+}
+
+// Run has the admin run a command.
+func (a *Admin) Run(ctx context.Context, plan Command) error {
+	conn := &cluster.Connector{Connect: a.Connect}
+	p, nodes, err := plan(ctx, conn)
+	defer cluster.CloseAll(nodes)
+	if err != nil || len(p.Steps) == 0 {
+		return err
+	}
+	return executor(a, conn).Run(ctx, p, nodes)
 }
 
 func executor(a *Admin, c *cluster.Connector) *cluster.Executor {
@@ -308,6 +343,35 @@ func hurry(p *cluster.Plan) {
 	}
 }
 
+// spoil leaves out of a plan what a defective clusterctl would leave out.
+func (p *player) spoil(plan *cluster.Plan) {
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		if p.Broken[NoUndo] {
+			s.Undo = nil
+		}
+		for _, act := range append([]*cluster.Act{&s.Do}, acts(s.Undo)...) {
+			if p.Broken[NoVerify] {
+				act.Want = nil
+			}
+			if p.Broken[NoGuard] {
+				act.Conf = ""
+			}
+			if p.Broken[NoRevive] && act != &s.Do {
+				act.Ops = slices.DeleteFunc(act.Ops, func(o cluster.Op) bool { return o.Kind == cluster.OpRevive || o.Kind == cluster.OpStart })
+			}
+		}
+	}
+}
+
+func acts(list []cluster.Act) []*cluster.Act {
+	all := make([]*cluster.Act, len(list))
+	for i := range list {
+		all[i] = &list[i]
+	}
+	return all
+}
+
 // end has another admin end what is open, as seen from a machine; it tells
 // whether nothing was.
 func (p *player) end(ctx context.Context, round int) bool {
@@ -317,6 +381,9 @@ func (p *player) end(ctx context.Context, round int) bool {
 	conn := &cluster.Connector{Connect: a.Connect}
 	seeds := slices.DeleteFunc(names(p.sc.Machines), func(n string) bool { return slices.Contains(p.sc.Dead, n) })
 	from := seeds[p.rng.IntN(len(seeds))]
+	if round%2 == 0 {
+		from = "n1" // one that has left may know of none
+	}
 	ops, nodes, _, err := conn.FindOperations(ctx, targets(from))
 	if err != nil {
 		p.say("op list from %s: %v", from, err)
@@ -351,7 +418,7 @@ func (p *player) open() string {
 	var list []string
 	for _, m := range p.all {
 		for _, id := range m.Open() {
-			if !slices.Contains(p.sc.Dead, m.name) {
+			if e := m.op(id); !slices.Contains(p.sc.Dead, m.name) && !e.over() && len(e.log.data) > 0 {
 				list = append(list, m.name+" "+id)
 			}
 		}

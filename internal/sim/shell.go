@@ -391,7 +391,7 @@ func (sh *shell) digest(name string) string {
 }
 
 func (sh *shell) unchanged(name, base string) error {
-	if base == "" || sh.digest(name) == base || sh.w.Broken[NoBase] {
+	if base == "" || sh.digest(name) == base {
 		return nil
 	}
 	return fmt.Errorf("%s was changed by someone else meanwhile", name)
@@ -484,7 +484,22 @@ func (sh *shell) do(o cluster.Op) error {
 		}
 		return all(func() error { return sh.unchanged(o.Path, o.Base) }, func() error { return sh.install(o.Blob, o.Path+".new", o.Mode) },
 			func() error { return sh.check(o.Path + ".new") })
+	case cluster.OpWrite:
+		if sh.digest(o.Path) == o.Blob {
+			return nil
+		}
+		return all(func() error { return sh.unchanged(o.Path, o.Base) }, func() error { return sh.install(o.Blob, o.Path+".new", o.Mode) })
+	case cluster.OpRekey:
+		return sh.quick()
+	case cluster.OpReread:
+		return sh.reread(o)
+	case cluster.OpOwe:
+		return all(func() error { return sh.write(o.Path+".tmp", o.Blob+"\n"+o.Name+"\n", 0o600) }, func() error { return sh.sync(o.Path + ".tmp") },
+			func() error { return sh.rename(o.Path+".tmp", o.Path) }, func() error { return sh.syncDir(dir) })
 	case cluster.OpTest:
+		if o.Blob == "" {
+			return sh.check(o.Path)
+		}
 		return all(func() error { return sh.install(o.Blob, o.Path+".new", "0644") }, func() error { return sh.check(o.Path + ".new") },
 			func() error { return sh.remove(o.Path + ".new") })
 	case cluster.OpUnstage:
@@ -571,6 +586,8 @@ func (sh *shell) do(o cluster.Op) error {
 	case cluster.OpIDs:
 		return sh.ids(o.Name, o.N, o.Version)
 	case cluster.OpForget:
+		return sh.forget(o.N)
+	case cluster.OpOnline:
 		return sh.quick()
 	}
 	return fmt.Errorf("op_%s: command not found", o.Kind)
@@ -606,8 +623,12 @@ func (sh *shell) start(name string) error {
 		return nil
 	}
 	if name != "corosync" {
-		u.active = "active"
-		return nil
+		if sh.m.corosync == nil { // which systemd starts with it
+			if err := sh.start("corosync"); err != nil {
+				return err
+			}
+		}
+		return sh.m.Start(name)
 	}
 	sh.w.starting(sh.m)
 	if err := sh.m.start(); err != nil {
@@ -625,6 +646,9 @@ func (sh *shell) stopUnit(name string) error {
 		return err
 	}
 	if name == "corosync" && sh.m.corosync != nil {
+		if sh.m.Active("pacemaker") {
+			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
+		}
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"
@@ -663,6 +687,43 @@ func (sh *shell) reload() error {
 	sh.pause(sh.w.between(33*time.Millisecond, 60*time.Millisecond))
 	if c.failed != "" {
 		return fmt.Errorf("corosync-cfgtool -R: Could not reload configuration: %s", c.failed)
+	}
+	return nil
+}
+
+// reread is `op_reread`: corosync comes to run its file, by a reload that the
+// machine with the node id asks for, or, when that does not reach this one, by
+// one of its own; then the token has to come round.
+func (sh *shell) reread(o cluster.Op) error {
+	c := sh.m.corosync
+	if c == nil {
+		return nil
+	}
+	for late, end := sh.w.now+2*time.Second, sh.w.now+time.Minute; ; {
+		text, _ := sh.m.disk.read(cluster.ConfPath)
+		if !c.alive() {
+			return nil
+		}
+		if c.conf.version() == sh.w.config(text).version() && c.failed == "" {
+			break
+		}
+		if sh.w.now >= end {
+			return fmt.Errorf("it runs config_version %d, not %d", c.conf.version(), sh.w.config(text).version())
+		}
+		if c.id == o.N || sh.w.now >= late || sh.w.bubble.IsZero() {
+			if err := sh.reload(); err != nil {
+				return err
+			}
+		}
+		sh.pause(100 * time.Millisecond)
+	}
+	if sh.digest(o.Path) != o.Blob {
+		return fmt.Errorf("%s was changed by someone else meanwhile", o.Path)
+	}
+	for _, other := range c.members {
+		if other != c && other.alive() && sh.w.linked(sh.m, other.m) && other.key != c.key && other.conf.version() == c.conf.version() {
+			return errors.New("no token has come round since it took the key: some member has another one")
+		}
 	}
 	return nil
 }

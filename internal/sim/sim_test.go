@@ -17,6 +17,7 @@ import (
 var (
 	seeds = flag.Uint64("seeds", 0, "how many random schedules to run; 0: a few seconds' worth")
 	first = flag.Uint64("first", 1, "the seed of the first of them")
+	whole = flag.Bool("whole", false, "run every single fault, and not only a part of them")
 	play  = flag.String("play", "", "a schedule to run and to tell about")
 )
 
@@ -81,10 +82,63 @@ func each(t *testing.T, next func() (sim.Schedule, bool)) (count int) {
 	return count
 }
 
+// Every single fault at every small step of every call on every node, whoever
+// ends it and how. A plain run takes every so-manieth.
+func TestEverySingleFault(t *testing.T) {
+	every := 199
+	if *whole {
+		every = 1
+	}
+	all := traces(t)
+	for _, sc := range sim.Scenarios() {
+		t.Run(sc.Name, func(t *testing.T) {
+			t.Parallel()
+			schedules := sim.Singles(sc.Name, all[sc.Name])
+			at := -every
+			n := each(t, func() (sim.Schedule, bool) {
+				at += every
+				if at >= len(schedules) {
+					return sim.Schedule{}, false
+				}
+				return schedules[at], true
+			})
+			t.Logf("%d of %d", n, len(schedules))
+		})
+	}
+}
+
+// What is broken on purpose is noticed. Most defects are by almost any schedule;
+// the search for the others begins where they were found last.
+func TestDefectsAreNoticed(t *testing.T) {
+	all := traces(t)
+	begin := map[sim.Defect]uint64{sim.NoGuard: 1250}
+	for _, d := range sim.Defects() {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			for seed := begin[d]; seed < begin[d]+2000; seed++ {
+				s := sim.Random(seed, all)
+				s.Broken = []sim.Defect{d}
+				if d == sim.NoLock {
+					s.Faults = []sim.Fault{{Kind: sim.Rival, Node: "n1"}} // both are planning
+				}
+				o := sim.Run(t, s)
+				if len(o.Troubles) == 0 {
+					continue
+				}
+				t.Logf("seed %d: %s", seed, o.Troubles[0])
+				s.Broken = nil
+				fails(t, s, sim.Run(t, s)) // it is the defect that makes it wrong
+				return
+			}
+			t.Errorf("nothing is seen to be wrong when %s", d)
+		})
+	}
+}
+
 func TestRandomSchedules(t *testing.T) {
 	n := *seeds
 	if n == 0 {
-		n = 1500
+		n = 300
 	}
 	all := traces(t)
 	seed := *first

@@ -19,22 +19,19 @@ type watch struct {
 	losses   int               // of machines that were members, or are to be
 	steady   map[*Machine]*corosync
 	fit      map[*Machine]bool
-	blind    time.Duration // until then the cluster, or clusterctl, cannot know of a loss
+	lost     time.Duration // when a member was lost last
+	reload   time.Duration // when a reload was asked for last
+	blind    time.Duration // until then nobody could have known of a loss in time
 }
 
 // How long it may take until a loss is known: clusterctl asks every member right
 // before a reload, so that one that has died does not answer; of a network that
 // is cut only corosync can tell, when it has lost its token.
 const (
-	unaskedYet = 150 * time.Millisecond
-	tokenYet   = 1800 * time.Millisecond
-	blink      = time.Second
+	askedYet = 150 * time.Millisecond
+	tokenYet = 2 * time.Second
+	blink    = time.Second
 )
-
-func (w *watch) missed(now, least time.Duration) {
-	w.losses++
-	w.blind = max(w.blind, now+least)
-}
 
 // Guard has the cluster's quorum watched from now on: before is what it runs,
 // after what it is to become, and between are the steps there and back. Whoever
@@ -73,13 +70,30 @@ func (w *World) lost(m *Machine) {
 	if w.away != nil {
 		w.away(m)
 	}
-	w.watch.missed(w.now, unaskedYet)
+	w.watch.losses++
+	if w.watch.lost = w.now; w.now-w.watch.reload < askedYet {
+		w.watch.blind = w.now + tokenYet
+	}
 	w.parted()
 	for _, s := range m.sessions {
 		if !m.up {
 			w.after(w.between(despair/20, despair), s.conn.sever)
 		}
 	}
+}
+
+// reloading tells that a reload was asked for.
+func (w *World) reloading() {
+	if w.watch.reload = w.now; w.now-w.watch.lost < askedYet {
+		w.watch.blind = w.now + tokenYet
+	}
+}
+
+// cutOff tells that the cluster networks of a machine were cut, or mended.
+func (w *World) cutOff() {
+	w.watch.losses++
+	w.watch.blind = w.now + tokenYet
+	w.parted()
 }
 
 // parted works out who must be quorate now: of the machines that were well all

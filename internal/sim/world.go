@@ -52,17 +52,27 @@ type World struct {
 // Defect is something that can be broken on purpose.
 type Defect string
 
-// The defects, each of which a run of schedules must notice.
+// The defects, each of which a run of schedules must notice: those of a machine,
+// and those of a clusterctl that leaves out what it should do.
 const (
 	NoFileSync    Defect = "the content of files is not flushed"
 	NoFolderSync  Defect = "the names of files are not flushed"
 	NoJournalSync Defect = "the journal is not flushed"
 	NoJournal     Defect = "steps are not noted before they are done"
 	NoLock        Defect = "the lock is granted to everyone"
-	NoBase        Defect = "files are replaced whatever they hold"
 	NoBackup      Defect = "what is replaced is not kept"
 	OpenKey       Defect = "the key can be read by everyone"
+	NoVerify      Defect = "what was done is not verified"
+	NoGuard       Defect = "reloads are not held against the votes present"
+	NoUndo        Defect = "nothing is taken back"
+	NoRevive      Defect = "what was stopped is not started again"
 )
+
+// Defects lists all defects.
+func Defects() []Defect {
+	return []Defect{NoFileSync, NoFolderSync, NoJournalSync, NoJournal, NoLock, NoBackup, OpenKey,
+		NoVerify, NoGuard, NoUndo, NoRevive}
+}
 
 // New makes a world of machines without a cluster, for plain tests.
 func New(names ...string) *World {

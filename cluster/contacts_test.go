@@ -1,0 +1,24 @@
+package cluster_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"clusterctl/cluster"
+	"clusterctl/ssh"
+)
+
+// corosync takes any text as a cluster's name, and none; a file takes not all.
+func TestContactsAreNotWrittenUnderANameThatIsNoFileName(t *testing.T) {
+	top := t.TempDir()
+	c := cluster.Contacts{Dir: filepath.Join(top, "clusterctl")}
+	for _, name := range []string{"", "..", "../prod", "a/b", ".ssh", "two words"} {
+		if err := c.Write(name, []string{"n1"}, []ssh.Endpoint{{HostName: "10.0.0.1", Port: 22}}); err == nil {
+			t.Errorf("%q was written", name)
+		}
+	}
+	if entries, err := os.ReadDir(top); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}

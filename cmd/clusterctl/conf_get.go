@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+	"clusterctl/internal/cli"
+)
+
+func (a *app) confGetCmd() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "get [PATH]",
+		Short: "Print what is set in a corosync.conf",
+		Long: `Print the value of a key, or every key of a section with its path; without PATH
+those of the whole file. It is the value that counts: sections that corosync
+merges are one here. Exit code 1 when nothing is set there.`,
+		Example: `  clusterctl conf get totem.token --file corosync.conf
+  clusterctl conf get nodelist.node[n2] --file corosync.conf`,
+		Args:              args(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: a.completePath(&file, 1),
+		RunE: func(c *cobra.Command, list []string) error {
+			var path *corosyncconf.KeyPath
+			if len(list) > 0 {
+				p, err := corosyncconf.ParsePath(list[0])
+				if err != nil {
+					return badPath(err)
+				}
+				path = &p
+			}
+			f, err := a.openConf(c, file)
+			if err != nil {
+				return err
+			}
+			return a.confGet(f, path)
+		},
+	}
+	fileFlag(c, &file)
+	return c
+}
+
+// badPath is that a path, or the value for one, cannot be what is meant.
+func badPath(err error) error { return confProblem(cluster.CodeBadPath, "", "%v", err) }
+
+func (a *app) confGet(f *confFile, path *corosyncconf.KeyPath) error {
+	a.warnOfErrors(f)
+	found := f.Settings()
+	if path != nil {
+		var err error
+		if found, err = f.Get(*path); err != nil {
+			return confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
+		}
+		if len(found) == 0 {
+			return notSet(f, *path)
+		}
+	}
+	if a.json() {
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "settings": settingsJSON(found)})
+	}
+	var b strings.Builder
+	for _, s := range found {
+		if path == nil || path.Name() != s.Key { // a section
+			b.WriteString(s.Path.String() + ": ")
+		}
+		b.WriteString(s.Value + "\n")
+	}
+	return a.print(b.String())
+}
+
+type settingJSON struct {
+	Path   string `json:"path"`
+	Value  string `json:"value"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+}
+
+func settingsJSON(found []corosyncconf.Setting) []settingJSON {
+	out := make([]settingJSON, 0, len(found))
+	for _, s := range found {
+		out = append(out, settingJSON{s.Path.String(), s.Value, s.Line, s.Col})
+	}
+	return out
+}
+
+// notSet says that a file does not set what it was asked for, and what counts then.
+func notSet(f *confFile, path corosyncconf.KeyPath) error {
+	remedy := ""
+	if k, known := path.Key(); known && k.Default != "" {
+		remedy = strings.TrimSpace(fmt.Sprintf("corosync %s then takes %s %s", corosyncconf.V31, k.Default, k.Unit))
+	} else if err := path.Check(""); !known && path.Name() != "" && err != nil {
+		remedy = err.Error()
+	}
+	return confProblem(cluster.CodeNotSet, remedy, "%s is not set in %s", path, f.name())
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+	"clusterctl/internal/cli"
+)
+
+// confEdit is a set of changes of one corosync.conf.
+type confEdit struct {
+	file, release string
+	force         bool
+	restart       bool // on the live cluster: also what takes restarts
+	changes       []confSetting
+	problems      cluster.Problems // what is wrong with the changes by themselves
+}
+
+// confSetting gives a key a value, or removes what is at its path.
+type confSetting struct {
+	path  corosyncconf.KeyPath
+	value string
+	unset bool
+}
+
+func (e *confEdit) flags(c *cobra.Command) {
+	fileFlag(c, &e.file)
+	releaseFlag(c, &e.release)
+	c.Flags().BoolVar(&e.restart, "restart", false, "on the cluster: also what takes a restart, of one node after the other or of all at once")
+	c.Flags().BoolVar(&e.force, "force", false, "also keys and values that corosync does not have; with --file, also what makes errors")
+}
+
+func (a *app) confSetCmd() *cobra.Command {
+	e := &confEdit{}
+	c := &cobra.Command{
+		Use:   "set PATH VALUE [PATH VALUE]...",
+		Short: "Set keys in corosync.conf, on the cluster or in a file",
+		Long: `Set keys in corosync.conf, several at once if they belong together. Nothing but
+their lines changes; sections that are missing are added. config_version goes up
+by one. What makes new errors (see conf check) is refused.
+
+On the cluster the change reaches every node or none, is brought into effect by a
+reload, and verified by what runs. What a reload does not do is refused, unless
+--restart allows it: then one node is restarted after the other or, for what no
+two nodes may run with and without, all are stopped before any is started. That
+is asked about first. With --file a plain file is changed.`,
+		Example: `  clusterctl conf set totem.token 5000
+  clusterctl conf set totem.link_mode active --restart
+  clusterctl conf set totem.crypto_cipher aes256 totem.crypto_hash sha256 --file corosync.conf
+  clusterctl conf set nodelist.node[n2].ring1_addr 10.1.0.2 --file - <old >new`,
+		ValidArgsFunction: a.completeSet(&e.file),
+		RunE: func(c *cobra.Command, list []string) error {
+			if len(list) == 0 || len(list)%2 != 0 {
+				return usage(c, fmt.Errorf("set takes paths, each with a value; there are %d arguments", len(list)))
+			}
+			for pair := range slices.Chunk(list, 2) {
+				e.add(pair[0], confSetting{value: pair[1]})
+			}
+			return a.confEdit(c, e)
+		},
+	}
+	e.flags(c)
+	return c
+}
+
+func (a *app) confUnsetCmd() *cobra.Command {
+	e := &confEdit{}
+	c := &cobra.Command{
+		Use:   "unset PATH...",
+		Short: "Remove keys or sections from corosync.conf, on the cluster or in a file",
+		Long: `Remove keys or whole sections from corosync.conf, with the comments that are about
+them alone, as conf set sets them. What makes new errors (see conf check) is
+refused.`,
+		Example: `  clusterctl conf unset totem.token_retransmit
+  clusterctl conf unset totem.interface[1] --file corosync.conf
+  clusterctl conf unset quorum.device --file corosync.conf`,
+		Args:              args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: a.completePath(&e.file, -1),
+		RunE: func(c *cobra.Command, list []string) error {
+			for _, text := range list {
+				e.add(text, confSetting{unset: true})
+			}
+			return a.confEdit(c, e)
+		},
+	}
+	e.flags(c)
+	return c
+}
+
+// add adds a change at the path.
+func (e *confEdit) add(path string, change confSetting) {
+	p, err := corosyncconf.ParsePath(path)
+	remedy := ""
+	if err == nil && !change.unset && !e.force {
+		if err = p.Check(change.value); err != nil {
+			remedy = "or add --force, which sets all that corosync's parser takes"
+		}
+	}
+	if err != nil {
+		e.problems = append(e.problems, cluster.Problem{Severity: cluster.Error, Code: cluster.CodeBadPath, Message: err.Error(), Remedy: remedy})
+	}
+	change.path = p
+	e.changes = append(e.changes, change)
+}
+
+func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
+	r, err := parseRelease(e.release)
+	if err != nil {
+		return err
+	}
+	if e.file == stdin && a.json() && !a.dryRun {
+		return usageText("--file - writes the new corosync.conf to standard output, where -o json has no room")
+	}
+	if e.problems != nil {
+		return e.problems
+	}
+	if e.file == "" {
+		return a.confChange(c.Context(), cluster.ConfSpec{What: e.what(), Edit: e.edit, Restart: e.restart})
+	}
+	if e.restart {
+		return usageText("--restart is for the cluster, and --file names a plain file")
+	}
+	f, err := a.openConf(c, e.file)
+	if err != nil {
+		return err
+	}
+	after, err := e.apply(f)
+	if err != nil {
+		return err
+	}
+	if err := a.noWorse(f, after, r, e.force); err != nil {
+		return err
+	}
+	if a.dryRun {
+		return a.printDryEdit(f, after, r)
+	}
+	if err := a.writeConf(f, after.Bytes()); err != nil {
+		return err
+	}
+	return a.printEdit(f, after, r)
+}
+
+// apply carries the changes out on a copy of the file.
+func (e *confEdit) apply(f *confFile) (*corosyncconf.File, error) {
+	if i := slices.IndexFunc(f.errs, func(e *corosyncconf.Error) bool { return e.Code == corosyncconf.CodeSyntax }); i >= 0 && !e.force {
+		return nil, confProblem(cluster.CodeConfErrors, "mend it first (clusterctl conf check --file "+f.path+"), or add --force",
+			"%v: what belongs to which section is not clear", f.errs[i])
+	}
+	after := f.Clone()
+	if err := e.edit(after); err != nil {
+		return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
+	}
+	if !bytes.Equal(after.Bytes(), f.data) && after.ConfigVersion() == f.ConfigVersion() {
+		if err := after.BumpVersion(); err != nil {
+			return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
+		}
+	}
+	return after, nil
+}
+
+// what says in words what is to be changed.
+func (e *confEdit) what() string {
+	var words []string
+	for _, change := range e.changes {
+		switch {
+		case change.unset:
+			words = append(words, fmt.Sprintf("unset %s", change.path))
+		case change.path.String() == "totem.key":
+			words = append(words, "set totem.key")
+		default:
+			words = append(words, fmt.Sprintf("set %s to %s", change.path, change.value))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// edit carries the changes out.
+func (e *confEdit) edit(f *corosyncconf.File) error {
+	for _, change := range e.changes {
+		if !change.unset {
+			if err := f.Set(change.path, change.value); err != nil {
+				return err
+			}
+			continue
+		}
+		found, err := f.Unset(change.path)
+		if _, known := change.path.Key(); err == nil && !found && !known && change.path.Name() != "" {
+			err = change.path.Check("")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noWorse refuses errors that an edit makes, and warns of what else it makes.
+func (a *app) noWorse(f *confFile, after *corosyncconf.File, r corosyncconf.Release, force bool) error {
+	var problems, warnings cluster.Problems
+	for _, i := range corosyncconf.Worse(f.File, after, corosyncconf.Target{Release: r}) {
+		p := cluster.Problem{Severity: cluster.Error, Code: cluster.CodeConfErrors, Message: f.name() + ": " + i.Message, Remedy: i.Remedy}
+		if force || i.Severity == corosyncconf.Warning {
+			p.Severity = cluster.Warning
+			warnings = append(warnings, p)
+		} else {
+			problems = append(problems, p)
+		}
+	}
+	a.printProblems(warnings)
+	if problems == nil {
+		return nil
+	}
+	return append(problems, cluster.Problem{Severity: cluster.Error, Code: cluster.CodeConfErrors,
+		Message: f.name() + " stays as it is, since the change makes errors", Remedy: "or add --force"})
+}
+
+// writeConf puts new content where the file was read from; standard output for
+// standard input. A file that is as it should be stays untouched.
+func (a *app) writeConf(f *confFile, after []byte) error {
+	if f.path == stdin {
+		_, err := a.env.Out.Write(after)
+		return err
+	}
+	if bytes.Equal(after, f.data) {
+		return nil
+	}
+	if err := replaceFile(f.path, f.data, after); err != nil {
+		return confProblem(cluster.CodeConfFile, "", "write %s: %v", f.path, err)
+	}
+	return nil
+}
+
+// printDryEdit shows what would be changed.
+func (a *app) printDryEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Release) error {
+	switch diff := corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes()); {
+	case a.json():
+		return cli.JSON(a.env.Out, a.editJSON(f, after, r))
+	case diff == "":
+		return a.print("nothing to do\n")
+	default:
+		return a.printDiff(diff, corosyncconf.Compare(f.File, after, r))
+	}
+}
+
+// printEdit says what was changed.
+func (a *app) printEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Release) error {
+	switch {
+	case a.json():
+		return cli.JSON(a.env.Out, a.editJSON(f, after, r))
+	case f.path == stdin:
+		return nil
+	case bytes.Equal(f.data, after.Bytes()):
+		return a.print("nothing to change: " + f.path + " is so already\n")
+	}
+	for _, c := range corosyncconf.Compare(f.File, after, r) {
+		if err := a.print(fmt.Sprintf("%s (%s)\n", c.Words, c.Effect)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) editJSON(f *confFile, after *corosyncconf.File, r corosyncconf.Release) any {
+	return map[string]any{
+		"schema": 1, "file": f.path, "changed": !bytes.Equal(f.data, after.Bytes()), "config_version": after.ConfigVersion(),
+		"diff":    corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes()),
+		"changes": changesJSON(corosyncconf.Compare(f.File, after, r)),
+	}
+}

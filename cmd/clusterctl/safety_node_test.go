@@ -1,0 +1,197 @@
+//go:build linux && node
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"clusterctl/corosyncconf"
+	"clusterctl/internal/cli"
+	"clusterctl/internal/lab"
+)
+
+// killedAfter runs clusterctl and kills it at a moment, if it has not ended; it
+// tells whether it had succeeded before.
+func (s *site) killedAfter(moment time.Duration, args ...string) (succeeded bool) {
+	s.t.Helper()
+	cmd := s.command(s.t.Context(), args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-time.After(moment): // a random moment is what is tried here
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			s.t.Fatal(err)
+		}
+		<-ended
+	case <-ended:
+	}
+	return cmd.ProcessState.Success()
+}
+
+// oneConf checks that these nodes have the same corosync.conf, and that its
+// version is what each of them runs.
+func (s *site) oneConf(nodes ...string) {
+	s.t.Helper()
+	first := s.conf(nodes[0])
+	for _, n := range nodes {
+		if s.conf(n) != first {
+			s.t.Errorf("%s and %s have different files", nodes[0], n)
+		}
+		if got := strings.TrimSpace(s.on(n, "corosync-cmapctl -q -g totem.config_version")); got != fmt.Sprint(versionOf(s.t, first)) {
+			s.t.Errorf("%s runs version %s, and its file is version %d", n, got, versionOf(s.t, first))
+		}
+	}
+}
+
+// clusterctl is killed at random moments of a change. The members stay quorate,
+// and from another machine the operation is finished or taken back: then all
+// nodes have one file and run it.
+func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 4, Links: 2})
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	three := []string{"n1", "n2", "n3"}
+	token := 5000
+	for _, change := range []struct {
+		name   string
+		from   []string // the members
+		args   func() []string
+		within time.Duration // how long it takes by itself, about
+	}{
+		{"add", three, func() []string {
+			return []string{"add", "n4", "--link", s.Net(0).String(), "--link", s.Net(1).String()}
+		}, 5 * time.Second},
+		{"delnode", s.names(), func() []string { return []string{"delnode", "n4"} }, 4 * time.Second},
+		{"conf set", three, func() []string { token++; return []string{"conf", "set", "totem.token", fmt.Sprint(token)} }, 2 * time.Second},
+		{"key rotate", three, func() []string { return []string{"key", "rotate"} }, 2 * time.Second},
+	} {
+		t.Run(change.name, func(t *testing.T) {
+			s := &site{s.Lab, t, s.home}
+			create := func() {
+				if err := s.Reset(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.must(cli.ExitOK, append(append([]string{"create", "prod"}, change.from...), "--link", s.Net(0).String(), "--link", s.Net(1).String())...)
+			}
+			create()
+			watchers := s.watch(three...)
+			for i := range rounds(t, 2) {
+				moment := time.Duration(random.Int64N(int64(change.within)))
+				verb := []string{"resume", "undo"}[random.IntN(2)]
+				succeeded := s.killedAfter(moment, append([]string{"-H", "n1"}, change.args()...)...)
+				elsewhere := s.elsewhere()
+				r := elsewhere.ctl("-H", random1(random, three), "op", verb, "--yes")
+				if r.code != cli.ExitOK {
+					t.Fatalf("round %d: killed after %s, op %s: %v", i, moment, verb, r)
+				}
+				s.oneConf(three...)
+				if t.Failed() {
+					t.Fatalf("round %d: killed after %s, op %s: %v", i, moment, verb, r)
+				}
+				grown := strings.Contains(s.conf("n1"), "name: n4")
+				if change.name == "add" && grown || change.name == "delnode" && !grown || succeeded && len(change.from) > 3 {
+					for _, w := range watchers {
+						w.unbroken(t)
+					}
+					create()
+					watchers = s.watch(three...)
+				}
+			}
+			for _, w := range watchers {
+				w.unbroken(t)
+			}
+		})
+	}
+}
+
+// Two admins change the same cluster at the same time: each change is there in
+// the end, or was refused with a reason, and there are never two files.
+func TestNodeConcurrentChanges(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 3, Links: 2})
+	s.must(cli.ExitOK, s.create()...)
+	watchers := s.watch(s.names()...)
+	for i := range rounds(t, 3) {
+		settings := [2][2]string{{"totem.join", fmt.Sprint(60 + i)}, {"totem.merge", fmt.Sprint(300 + i)}}
+		var cmds [2]*exec.Cmd
+		var errs [2]bytes.Buffer
+		var wg sync.WaitGroup
+		for j, set := range settings {
+			cmds[j] = s.command(t.Context(), "-H", []string{"n1", "n3"}[j], "conf", "set", set[0], set[1])
+			cmds[j].Stderr = &errs[j]
+			wg.Go(func() { _ = cmds[j].Run() }) // its exit code tells
+		}
+		wg.Wait()
+		s.oneConf(s.names()...)
+		through := 0
+		for j, set := range settings {
+			path, err := corosyncconf.ParsePath(set[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := corosyncconf.Parse("", []byte(s.conf("n2")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := f.Get(path)
+			there := err == nil && len(found) == 1 && found[0].Value == set[1]
+			code := cmds[j].ProcessState.ExitCode()
+			switch {
+			case there != (code == cli.ExitOK):
+				t.Errorf("round %d: %s is there: %t, but the exit code is %d:\n%s", i, set[0], there, code, errs[j].String())
+			case !there && !strings.Contains(errs[j].String(), "error: "):
+				t.Errorf("round %d: refused without a reason:\n%s", i, errs[j].String())
+			case there:
+				through++
+			}
+		}
+		if through == 0 {
+			t.Errorf("round %d: neither went through:\n%s\n%s", i, errs[0].String(), errs[1].String())
+		}
+	}
+	for _, w := range watchers {
+		w.unbroken(t)
+	}
+}
+
+// What a reload does not do takes a restart: of one node after the other, which
+// costs no quorum, or of all at once.
+func TestNodeConfRestarts(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 3, Links: 1})
+	s.must(cli.ExitOK, s.create()...)
+	watchers := s.watch(s.names()...)
+	since := s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync")
+	s.must(cli.ExitOK, "-H", "n1", "conf", "set", "totem.link_mode", "active", "--restart")
+	s.healthy()
+	if s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync") == since {
+		t.Error("n3 was not restarted")
+	}
+	for _, w := range watchers {
+		w.stop()
+		alone := strings.Count(w.polls.String(), "Total votes:      1\n")
+		if no := strings.Count(w.polls.String(), "No"); no > alone { // a node that comes back is alone for a moment
+			t.Errorf("%s was without quorum beside others: %d polls of %d", w.node, no, alone)
+		}
+	}
+
+	if r := s.must(cli.ExitUsage, "-H", "n1", "conf", "set", "totem.cluster_name", "renamed", "--restart"); !strings.Contains(r.err, "--yes") {
+		t.Errorf("all nodes are stopped unasked: %v", r)
+	}
+	s.must(cli.ExitOK, "-H", "n1", "--yes", "conf", "set", "totem.cluster_name", "renamed", "--restart")
+	s.healthy()
+	if st := s.status("-H", "n2"); st.Cluster.Name != "renamed" {
+		t.Errorf("the cluster is called %s", st.Cluster.Name)
+	}
+}
