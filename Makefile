@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit sim bench lint cross docs setup clean
+.PHONY: build demo test unit sim bench oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -39,6 +39,12 @@ lint:
 # How long things take, beside the same work done by bare ssh; minutes. No test.
 bench: setup build
 	$(GO) run ./internal/bench
+
+# corosyncconf held to corosync -t of each Debian: N new configurations, or those
+# of a SEED once more.
+N ?= 20000
+oracle: setup
+	$(GO) run ./internal/oracle --n $(N) $(if $(SEED),--seed $(SEED))
 
 # Every platform that clusterctl runs on.
 cross:

@@ -37,7 +37,7 @@ func Here(ctx context.Context) *corosyncconf.Machine {
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			m.Addrs = append(m.Addrs, p.Addr())
+			m.Addrs = append(m.Addrs, p)
 		}
 	}
 	about(ctx, m)
@@ -46,8 +46,8 @@ func Here(ctx context.Context) *corosyncconf.Machine {
 
 var versionLine = regexp.MustCompile(`version '(\d+)\.(\d+)\.(\d+)`)
 
-// about asks corosync for its version, and for the models that its libknet has,
-// which it tells since 3.1.3.
+// about asks corosync for its version, for what it was built with and for the
+// models that its libknet has, which it tells since 3.1.3.
 func about(ctx context.Context, m *corosyncconf.Machine) {
 	path, err := exec.LookPath("corosync")
 	if err != nil {
@@ -62,6 +62,9 @@ func about(ctx context.Context, m *corosyncconf.Machine) {
 			for i := range m.Version {
 				m.Version[i], _ = strconv.Atoi(v[i+1])
 			}
+		}
+		if features, ok := strings.CutPrefix(line, "Built-in features:"); ok {
+			m.Features = strings.Fields(features)
 		}
 		if models, ok := strings.CutPrefix(line, "Available crypto models: "); ok {
 			m.Crypto = strings.Fields(models)

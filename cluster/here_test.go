@@ -28,6 +28,7 @@ func tools(t *testing.T, scripts map[string]string) {
 func TestHereAsksTheMachine(t *testing.T) {
 	tools(t, map[string]string{
 		"corosync": `echo "Corosync Cluster Engine, version '3.1.7'"
+echo "Built-in features: dbus watchdog"
 echo "Available crypto models: nss openssl"
 echo "Available compression models: zlib lz4"
 `,
@@ -44,8 +45,8 @@ esac
 	if diff := cmp.Diff([3]int{3, 1, 7}, m.Version); diff != "" {
 		t.Errorf("version (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([][]string{{"nss", "openssl"}, {"zlib", "lz4"}}, [][]string{m.Crypto, m.Compression}); diff != "" {
-		t.Errorf("models (-want +got):\n%s", diff)
+	if diff := cmp.Diff([][]string{{"dbus", "watchdog"}, {"nss", "openssl"}, {"zlib", "lz4"}}, [][]string{m.Features, m.Crypto, m.Compression}); diff != "" {
+		t.Errorf("features and models (-want +got):\n%s", diff)
 	}
 	if name, err := os.Hostname(); err != nil || m.Hostname != name {
 		t.Errorf("host name %q, not %q: %v", m.Hostname, name, err)

@@ -52,10 +52,13 @@ type address struct {
 
 func (a address) ok() bool { return !a.failed }
 
-// family returns 4 or 6, or 0 if it is not known.
+// known reports whether it is known which family corosync takes it for.
+func (a address) known() bool { return a.failed || a.ip.IsValid() }
+
+// family returns 4 or 6, or 0 for none.
 func (a address) family() int {
 	switch {
-	case !a.ip.IsValid():
+	case a.failed, !a.ip.IsValid():
 		return 0
 	case a.ip.Is4():
 		return 4

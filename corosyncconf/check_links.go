@@ -14,6 +14,7 @@ type localNode struct {
 	found   bool
 	certain bool
 	id      uint32
+	idKnown bool
 }
 
 // linkState is what is known of one link or ring.
@@ -62,6 +63,7 @@ func (t *totem) addresses() {
 	_, name0 := t.str("nodelist.node.0.name")
 
 	t.local.pos, t.local.found, t.local.certain = t.findLocal()
+	t.local.idKnown = t.local.found
 	converted := !bound || ring0
 	switch {
 	case !converted && !name0:
@@ -344,7 +346,7 @@ func (t *totem) checkLink(n int) {
 	if t.via != "knet" && link.priority != 1 {
 		t.test(CodeLinkOption, t.optionLine(n, "knet_link_priority", link), fmt.Sprintf("link %d has a knet_link_priority, which is for transport knet only", n), "remove knet_link_priority")
 	}
-	if link.mcast.family() == 6 && t.local.id == 0 && t.local.found {
+	if link.mcast.family() == 6 && t.local.id == 0 && t.local.idKnown {
 		t.test(CodeNodeID, link.line, fmt.Sprintf("link %d is of IPv6, and this node has no nodeid", n), "give every node a nodeid")
 	}
 	if t.via == "udp" && !t.broadcast && link.mcastSet && link.mcast.ok() && link.bindnet.ok() {
@@ -360,9 +362,9 @@ func (t *totem) optionLine(n int, key string, link linkState) *line {
 }
 
 func (t *totem) checkMulticast(n int, link linkState) {
-	m, b := link.mcast.family(), link.bindnet.family()
+	m := link.mcast.family()
 	_, bound := t.str(fmt.Sprintf("totem.interface.%d.bindnetaddr", n))
-	if m != 0 && (b != 0 || !bound) && m != b {
+	if m != 0 && (link.bindnet.known() || !bound) && m != link.bindnet.family() {
 		t.test(CodeMulticast, orLine(link.mcastLine, link.line), fmt.Sprintf("link %d: the multicast address is not of the family of the node's address", n), "write a mcastaddr of the same family, or none")
 	}
 	if m == 4 && link.mcast.ip.As4()[0]>>4 != 0xE {

@@ -28,8 +28,22 @@ const (
 	maxLogFiles   = 28
 )
 
-// subsystems are those that corosync has before it reads what is said of them.
-var subsystems = []string{"QB", "MAIN", "APIDEF", "CFG", "CMAP", "CPG", "MON", "PLOAD", "QUORUM", "SERV", "STATS", "SYNC", "VOTEQ", "WD", "YKD"}
+// subsystems returns those that corosync has before it reads what is said of
+// them, as far as they are known.
+func (c *checker) subsystems() []string {
+	all := []string{"QB", "MAIN", "APIDEF", "CFG", "CMAP", "CPG", "PLOAD", "QUORUM", "SERV", "SYNC", "VOTEQ", "YKD"}
+	if c.target.Release > V24 {
+		all = append(all, "STATS")
+	}
+	if here := c.target.Here; here != nil {
+		for feature, name := range map[string]string{"monitoring": "MON", "watchdog": "WD"} {
+			if slices.Contains(here.Features, feature) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
 
 // logging does what logconfig.c:corosync_main_config_read_logging does.
 func (c *checker) logging() {
@@ -47,7 +61,7 @@ func (c *checker) logging() {
 	g.oneOf("logging.timestamp", stamps)
 	g.destination("logging")
 
-	seen := slices.Clone(subsystems)
+	seen := c.subsystems()
 	for path := range g.under("logging.logger_subsys.") {
 		name, key, _ := strings.Cut(strings.TrimPrefix(path, "logging.logger_subsys."), ".")
 		if name == "" || key != "subsys" {
@@ -132,7 +146,7 @@ func (g *logs) file(path string) {
 	case len(g.files) > maxLogFiles:
 		why = fmt.Sprintf("it is one more than the %d that corosync opens", maxLogFiles)
 	case here != nil && here.AppendTo != nil:
-		if err := here.AppendTo(s.text); err != nil {
+		if err := here.AppendTo(absolute(s.text)); err != nil {
 			why = err.Error()
 		}
 	}

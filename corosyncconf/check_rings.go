@@ -31,7 +31,11 @@ func (t *totem) rings() {
 			continue
 		}
 		count++
-		t.readRing(int(ring), t.values[p].line)
+		t.readRing(int(ring), t.values[p])
+	}
+	if count > maxRings {
+		t.test(CodeCrash, t.links[0].line, fmt.Sprintf("%d times a bindnetaddr: corosync 2 has room for %d rings, and does not notice", count, maxRings), "write one interface section for each ring")
+		count = maxRings
 	}
 	if t.broadcast {
 		for i := range count {
@@ -41,10 +45,19 @@ func (t *totem) rings() {
 	if s, ok := t.number("totem.nodeid"); ok {
 		t.local.id = uint32(s.n)
 	}
+	t.local.idKnown = !ring0 || !t.anyID()
 	if ring0 {
 		t.nodes24()
 	}
 	t.checkRings(count)
+}
+
+// anyID reports whether a node of the list has a nodeid.
+func (t *totem) anyID() bool {
+	return slices.ContainsFunc(t.positions(), func(pos uint32) bool {
+		_, ok := t.number(fmt.Sprintf("nodelist.node.%d.nodeid", pos))
+		return ok
+	})
 }
 
 // localRing finds the node of which the target has the ring0_addr.
@@ -59,7 +72,7 @@ func (t *totem) localRing() (local localNode) {
 			continue
 		}
 		a := t.resolve(s.text, t.ipVersion)
-		if a.ok() && slices.Contains(here.Addrs, a.ip) {
+		if a.ok() && slices.ContainsFunc(here.Addrs, func(own netip.Prefix) bool { return own.Addr() == a.ip }) {
 			return localNode{pos: pos, found: true, certain: true}
 		}
 	}
@@ -68,12 +81,12 @@ func (t *totem) localRing() (local localNode) {
 
 // readRing reads what is said of one ring. Addresses that 2.4 cannot resolve
 // it takes for none.
-func (t *totem) readRing(n int, l *line) {
+func (t *totem) readRing(n int, bindnet setting) {
 	prefix := fmt.Sprintf("totem.interface.%d.", n)
 	ring := &t.links[n]
-	ring.configured, ring.line = true, l
-	if s, ok := t.str(prefix + "bindnetaddr"); ok && !s.vague {
-		ring.bindnet = t.resolve(s.text, t.ipVersion)
+	ring.configured, ring.line = true, bindnet.line
+	if !bindnet.vague {
+		ring.bindnet = t.resolve(bindnet.text, t.ipVersion)
 	}
 	if s, ok := t.str(prefix + "mcastaddr"); ok {
 		ring.mcast, ring.mcastLine = t.resolve(s.text, t.ipVersion), s.line
@@ -99,22 +112,52 @@ func (t *totem) readRing(n int, l *line) {
 	}
 }
 
+// nodes24 does what 2.4 does with the nodelist.
 func (t *totem) nodes24() {
-	if t.local.found {
-		if s, ok := t.number(fmt.Sprintf("nodelist.node.%d.nodeid", t.local.pos)); ok {
-			t.local.id = uint32(s.n)
-		}
-	}
 	for n := range t.links {
 		t.links[n].members = nil
 	}
+	own, known := t.boundTo()
+	t.local.idKnown = t.local.idKnown || known
 	for _, pos := range t.positions() {
-		if s, ok := t.str(fmt.Sprintf("nodelist.node.%d.ring0_addr", pos)); ok {
-			if a := t.resolve(s.text, t.ipVersion); a.ok() {
-				t.links[0].members = append(t.links[0].members, member{a, s.line})
+		prefix := fmt.Sprintf("nodelist.node.%d.", pos)
+		s, ok := t.str(prefix + "ring0_addr")
+		if !ok {
+			continue
+		}
+		a := t.resolve(s.text, t.ipVersion)
+		if a.ok() {
+			t.links[0].members = append(t.links[0].members, member{a, s.line})
+		}
+		if id, ok := t.number(prefix + "nodeid"); ok && a.ok() && own.IsValid() && own == a.ip {
+			t.local.id = uint32(id.n)
+		}
+		for p := range t.under(prefix) {
+			_, key, _ := nodeKey(p)
+			if ring, ok := ringKey(key); ok && ring >= maxRings {
+				t.test(CodeCrash, t.values[p].line, fmt.Sprintf("there is no ring %d: corosync 2 has rings 0 and 1, and does not notice", int32(ring)), "remove the line")
 			}
 		}
 	}
+}
+
+// boundTo returns the address that ring 0 gets: that which its bindnetaddr is
+// or, if there is none, the first in that network; zero if there is none at all
+// (totemip.c:totemip_iface_check).
+func (t *totem) boundTo() (own netip.Addr, known bool) {
+	here, bindnet := t.target.Here, t.links[0].bindnet
+	if here == nil || here.Addrs == nil || bindnet.failed || !bindnet.known() {
+		return own, bindnet.failed
+	}
+	for _, p := range here.Addrs {
+		switch {
+		case p.Addr() == bindnet.ip:
+			return p.Addr(), true
+		case !own.IsValid() && p.Contains(bindnet.ip):
+			own = p.Addr()
+		}
+	}
+	return own, true
 }
 
 func (t *totem) checkRings(count int) {
@@ -131,6 +174,7 @@ func (t *totem) checkRings(count int) {
 	}
 	for n, ring := range t.links[:count] {
 		if !ring.configured {
+			t.test(CodeNoLinks, t.links[1-n].line, fmt.Sprintf("ring %d without ring %d", 1-n, n), "number the rings from 0")
 			continue
 		}
 		if t.via == "udp" && !ring.mcastSet {
@@ -142,10 +186,13 @@ func (t *totem) checkRings(count int) {
 		if t.via != "udp" && ring.ttl != 1 {
 			t.test(CodeLinkOption, t.optionLine(n, "ttl", ring), fmt.Sprintf("ring %d has a ttl, which is for transport udp only", n), "remove ttl")
 		}
+		if ring.mcast.family() == 6 && t.local.id == 0 && t.local.idKnown {
+			t.test(CodeNodeID, ring.line, fmt.Sprintf("ring %d is of IPv6, and there is no nodeid", n), "write a nodeid for every node")
+		}
 		if t.via == "udp" && !t.broadcast && ring.mcastSet {
 			t.checkMulticast(n, ring)
 		}
-		if first := t.links[0].bindnet.family(); n > 0 && first != 0 && ring.bindnet.family() != 0 && first != ring.bindnet.family() {
+		if first := t.links[0].bindnet; n > 0 && first.known() && ring.bindnet.known() && first.family() != ring.bindnet.family() {
 			t.test(CodeMixedFamilies, ring.line, "the rings have addresses of IPv4 and IPv6", "use addresses of one family")
 		}
 	}

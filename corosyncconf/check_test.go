@@ -88,8 +88,9 @@ func TestCorosync24SwallowsWhatLaterOnesRefuse(t *testing.T) {
 		text string
 		want []string
 	}{
-		"text after an opening brace": {"totem { # mine\n\tversion: 2\n}\n", []string{"swallowed warning 1:9"}},
-		"a section on one line":       {"totem { version: 2 }\n", []string{"swallowed warning 1:9", "syntax error 1:1 parse"}},
+		"text after an opening brace": {"totem { # mine\n\tversion: 2\n}\n", []string{"lost-section error 1:1"}},
+		"text after a name and brace": {"totem{# mine\n\tversion: 2\n}\n", []string{"swallowed warning 1:7"}},
+		"a section on one line":       {"totem { version: 2 }\n", []string{"lost-section error 1:1", "syntax error 1:1 parse"}},
 		"several closing braces":      {"totem {\n\tinterface {\n\t}}}}\n}\n", []string{"swallowed warning 3:2"}},
 		"a line that is nothing":      {"totem {\n\tversion\n}\n", []string{"swallowed warning 2:2"}},
 		"a brace on the next line":    {"totem\n{\n}\n", []string{"swallowed warning 1:1", "swallowed warning 2:1"}},
@@ -107,7 +108,7 @@ func TestCorosync24SwallowsWhatLaterOnesRefuse(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := only(found(t, tt.text, corosyncconf.V24), corosyncconf.CodeSyntax, corosyncconf.CodeSwallowed, corosyncconf.CodeBadValue, corosyncconf.CodeNotAllowed, corosyncconf.CodeKeyName)
+			got := only(found(t, tt.text, corosyncconf.V24), corosyncconf.CodeSyntax, corosyncconf.CodeSwallowed, corosyncconf.CodeLostSection, corosyncconf.CodeBadValue, corosyncconf.CodeNotAllowed, corosyncconf.CodeKeyName)
 			if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}

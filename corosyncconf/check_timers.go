@@ -46,7 +46,8 @@ func (t *totem) timers() {
 		return false
 	}
 	least("max_network_delay", get("max_network_delay", 50), minTimeout, " ms", "")
-	if least("token", token, minTimeout, " ms", "") {
+	tokenOK := least("token", token, minTimeout, " ms", "")
+	if tokenOK {
 		because := ""
 		if _, ok := t.number("totem.token_retransmit"); !ok {
 			because = fmt.Sprintf(", made from a token of %d ms and %d retransmits", token, retransmits)
@@ -63,9 +64,14 @@ func (t *totem) timers() {
 		t.test(CodeTimer, s.line, fmt.Sprintf("totem.token_warning is %d%%, and goes from 0 to 100", s.n), "write a percentage, or remove the line: it is 75 then")
 	}
 	joinOK := least("join", join, minTimeout, " ms", "")
-	if least("consensus", consensus, minTimeout, " ms", "") && joinOK && consensus < join {
-		t.test(CodeTimer, orLine(t.values["totem.consensus"].line, t.values["totem.join"].line), fmt.Sprintf("totem.consensus is %d ms, and must not be less than totem.join, which is %d ms", consensus, join),
-			"remove both lines: the defaults are right for nearly all")
+	_, own := t.number("totem.consensus")
+	if least("consensus", consensus, minTimeout, " ms", "") && joinOK && (tokenOK || own) && consensus < join {
+		l := t.values["totem.token"].line
+		for _, key := range []string{"join", "consensus"} {
+			l = orLine(t.values["totem."+key].line, l)
+		}
+		t.test(CodeTimer, l, fmt.Sprintf("totem.consensus is %d ms, and must not be less than totem.join, which is %d ms", consensus, join),
+			"remove what is said of them: the defaults are right for nearly all")
 	}
 	least("merge", get("merge", 200), minTimeout, " ms", "")
 	least("downcheck", get("downcheck", 1000), minTimeout, " ms", "")

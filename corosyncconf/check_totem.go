@@ -131,7 +131,7 @@ func (t *totem) stateDir() {
 		if here == nil || here.EnterDir == nil {
 			return
 		}
-		why := here.EnterDir(dir)
+		why := here.EnterDir(absolute(dir))
 		if why == nil {
 			return
 		}
@@ -145,6 +145,14 @@ func (t *totem) stateDirPath() string {
 		return s.text
 	}
 	return defaultState
+}
+
+// absolute returns the path as it is for corosync, which systemd starts in /.
+func absolute(file string) string {
+	if !path.IsAbs(file) {
+		return "/" + file
+	}
+	return file
 }
 
 // crypto does what totem_get_crypto and totem_config_keyread do.
@@ -229,7 +237,7 @@ func (t *totem) key(by *line) {
 		return
 	}
 	if !path.IsAbs(file) {
-		file = path.Join("/", t.stateDirPath(), file)
+		file = path.Join(absolute(t.stateDirPath()), file)
 	}
 	switch size, err := here.KeySize(file); {
 	case err != nil:

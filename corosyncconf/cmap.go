@@ -136,14 +136,14 @@ func (b *cmapBuilder) option(s *Section, l *line) {
 		case s.path == s.rules && known && k.KnownIn(b.release):
 			b.held = append(b.held, held{key, v})
 		default:
-			b.values[path] = v
+			b.put(v, "%s", path)
 		}
 	case "logging.logger_subsys", "logging.logging_daemon":
 		b.held = append(b.held, held{path[len(s.rules)+1:], v})
 	case "nodelist.node":
 		b.put(v, "nodelist.node.%d.%s", b.node, path[len(s.rules)+1:])
 	default:
-		b.values[path] = v
+		b.put(v, "%s", path)
 	}
 }
 
@@ -176,7 +176,9 @@ func (b *cmapBuilder) value(s *Section, l *line) (v setting, ok bool) {
 // put stores a value under a key that is made of parts; too long a key is cut.
 func (b *cmapBuilder) put(v setting, format string, parts ...any) {
 	key := fmt.Sprintf(format, parts...)
-	b.values[key[:min(len(key), maxName-1)]] = v
+	if key = key[:min(len(key), maxName-1)]; checkName(key) == "" { // 2.4 passes over what it cannot store
+		b.values[key] = v
+	}
 }
 
 func (b *cmapBuilder) heldText(key string) (text string, ok bool) {

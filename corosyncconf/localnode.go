@@ -101,8 +101,8 @@ func (t *totem) findLocal() (pos uint32, found, certain bool) {
 	}
 
 	// By the names and addresses of its interfaces.
-	for _, ip := range here.Addrs {
-		name := ""
+	for _, own := range here.Addrs {
+		ip, name := own.Addr(), ""
 		if here.Reverse != nil {
 			name = here.Reverse(ip)
 		}
@@ -120,7 +120,7 @@ func (t *totem) findLocal() (pos uint32, found, certain bool) {
 		ips, known := t.lookup(c.text, 0)
 		certain = certain && known
 		for _, ip := range ips {
-			if slices.ContainsFunc(here.Addrs, func(own netip.Addr) bool { return own.WithZone("") == ip.WithZone("") }) {
+			if slices.ContainsFunc(here.Addrs, func(own netip.Prefix) bool { return own.Addr() == ip.WithZone("") }) {
 				return c.pos, true, true
 			}
 		}

@@ -7,11 +7,12 @@ import "net/netip"
 // that is empty is not checked.
 type Machine struct {
 	Version     [3]int   // of corosync: {3, 1, 7}; counts if it is of the Target's release
+	Features    []string // that it was built with, as corosync -v prints them: "watchdog", "monitoring"
 	Crypto      []string // crypto models that its libknet has
 	Compression []string // compression models that its libknet has
 
-	Hostname string       // as uname -n prints it
-	Addrs    []netip.Addr // of its network interfaces, in the order of getifaddrs(3)
+	Hostname string         // as uname -n prints it
+	Addrs    []netip.Prefix // of its network interfaces, in the order of getifaddrs(3): each address with the length of its network
 
 	// Lookup returns the addresses of a name in the order of getaddrinfo(3), of
 	// family 4 or 6, or of both if it is 0. It is asked about no addresses but
@@ -22,9 +23,9 @@ type Machine struct {
 
 	// KeySize returns how many bytes of a file corosync could read as its key.
 	KeySize func(path string) (int, error)
-	// EnterDir says why corosync could not make the directory its own.
+	// EnterDir says why corosync could not change to the directory.
 	EnterDir func(path string) error
-	// AppendTo says why corosync could not log to the file.
+	// AppendTo says why corosync could not log to the file; it does not make it.
 	AppendTo func(path string) error
 
 	User  func(name string) bool // whether there is the user

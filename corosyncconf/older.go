@@ -30,17 +30,23 @@ func (c *checker) syntaxOlder() {
 			}
 		}
 	}
+	crashed := 0 // the last line on which it does
 	for _, e := range errs {
-		if e.Code == CodeBadValue && different[e.Line] {
-			continue
-		}
 		l := f.lines[e.Line-1]
-		if l.raw == crash {
-			c.report(CodeCrash, ByParser, c.line(l), "the end of a section that has another in it, on which corosync before 3.1.10 crashes", syntaxRemedies[CodeCrash])
-			continue
+		at := c.line(l)
+		switch {
+		case e.Code == CodeBadValue && different[e.Line], at.num == crashed:
+		case l.raw == crash:
+			crashed = at.num
+			c.crash(at)
+		default:
+			c.reportAt(e.Code, ByParser, at, e.Col, e.Msg, syntaxRemedies[e.Code])
 		}
-		c.reportAt(e.Code, ByParser, c.line(l), e.Col, e.Msg, syntaxRemedies[e.Code])
 	}
+}
+
+func (c *checker) crash(l *line) {
+	c.report(CodeCrash, ByParser, l, "the end of a section that has another in it, on which corosync before 3.1.10 crashes", syntaxRemedies[CodeCrash])
 }
 
 // olderRule returns what the parser of a version from 3.0 to 3.1.9 asks of the
@@ -71,10 +77,13 @@ func olderRule(path string, v version) (r *rule, ok bool) {
 	return nil, false
 }
 
-// crash stands for what the older versions crash on.
-const crash = "a crash"
+// These stand for what the older versions crash on, and for what only 2.4 asks.
+const (
+	crash   = "a crash"
+	noRing0 = "no ring0_addr"
+)
 
-// plainOlder returns the file as a corosync from 3.0 to 3.1.9 understands it,
+// plainOlder returns the file as a corosync before 3.1.10 understands it,
 // in lines that 3.1.10 understands in the same way, and of which line of the
 // file each is made.
 //
@@ -94,7 +103,7 @@ func plainOlder(data []byte, v version) (text string, num []int) {
 		bad[e.Line] = bad[e.Line] || e.Code == CodeSyntax && !missing
 	}
 	var b strings.Builder
-	var o older
+	o := older{needsRing0: v.before(version{3, 0, 0})}
 	for _, l := range f.lines {
 		lines := o.line(l)
 		if bad[l.num] && l.kind != junk {
@@ -112,7 +121,9 @@ func plainOlder(data []byte, v version) (text string, num []int) {
 
 // older goes over the lines of a file as a corosync before 3.1.10 does.
 type older struct {
-	open []*Section // innermost last
+	open       []*Section // innermost last
+	needsRing0 bool       // each node must have a ring0_addr
+	ring0      bool       // the node that is open has
 	// Of the interface, logger_subsys or logging_daemon section that is open:
 	labelled bool // it has the key without which it cannot end
 	frees    bool // its end, or that of one in it, frees what is not used again
@@ -120,11 +131,14 @@ type older struct {
 }
 
 // line returns what a line says to it.
-func (o *older) line(l *line) []string {
+func (o *older) line(l *line) (lines []string) {
 	switch {
 	case l.kind == opening:
 		s := l.section
 		o.open = append(o.open, s)
+		if s.path == "nodelist.node" {
+			o.ring0 = false
+		}
 		switch {
 		case s.tooLong():
 		case s.isMore():
@@ -139,17 +153,21 @@ func (o *older) line(l *line) []string {
 		case s.path != s.rules && (s.inLogging() || s.rules == "totem.interface"):
 			o.freed = o.freed || o.frees
 			if s.inLogging() && !o.labelled {
-				return []string{crash}
+				lines = append(lines, crash)
 			}
 		case s.path == s.rules && o.freed:
 			o.freed = false
-			return []string{crash}
+			lines = append(lines, crash)
+		case s.rules == "nodelist.node" && o.needsRing0 && !o.ring0:
+			lines = append(lines, noRing0)
 		}
 		if s.isMore() {
-			return s.endMore()
+			return append(lines, s.endMore()...)
 		}
+		return append(lines, l.raw)
 	case l.kind == option && len(o.open) > 0:
 		s, key := o.open[len(o.open)-1], l.keyText()
+		o.ring0 = o.ring0 || s.rules == "nodelist.node" && key == "ring0_addr"
 		o.frees = o.frees || s.path == "totem.interface" && key == "knet_transport" || s.rules == "totem.interface.member"
 		o.labelled = o.labelled || s.rules == "logging.logger_subsys" && key == "subsys" || s.rules == "logging.logging_daemon" && key == "name"
 		if s.isMore() && len(s.path)+len(key)+1 >= maxName {

@@ -148,6 +148,11 @@ func (g *generator) conf() []byte {
 			parts = append(parts, other.part)
 		}
 	}
+	if c.slip == "state_dir" {
+		parts = append(parts, func() {
+			g.section(0, "system", func(d int) { g.key(d, "state_dir", pick(g, "/nosuch", "", "/etc/hosts", "/var/lib/corosyn")) })
+		})
+	}
 	if g.chance(0.5) {
 		g.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	}
@@ -167,8 +172,8 @@ func (g *generator) conf() []byte {
 	return []byte(text)
 }
 
-// cluster is what the parts of a configuration must agree on.
-type cluster struct {
+// design is what the parts of a configuration must agree on.
+type design struct {
 	transport string
 	nodes     int
 	links     []int
@@ -180,12 +185,12 @@ type cluster struct {
 	slip      string // one thing that is wrong where all else is right
 }
 
-// slips are what cluster.slip can be.
+// slips are what design.slip can be.
 var slips = []string{"hash", "crypto", "links", "knet_transport", "keyfile", "no key", "link_mode", "addresses", "address", "version", "id", "same id", "big id", "name",
-	"link", "link 8", "mcast", "ttl", "priority", "transport", "family", "no cluster_name"}
+	"link", "link 8", "mcast", "ttl", "priority", "transport", "family", "no cluster_name", "state_dir"}
 
-func (g *generator) plan() cluster {
-	c := cluster{transport: pick(g, "", "", "knet", "knet", "udpu", "udp"), nodes: 1 + g.IntN(4), links: []int{0}, family: 4}
+func (g *generator) plan() design {
+	c := design{transport: pick(g, "", "", "knet", "knet", "udpu", "udp"), nodes: 1 + g.IntN(4), links: []int{0}, family: 4}
 	if g.chance(0.05) {
 		c.nodes = 5 + g.IntN(20)
 	}
@@ -234,7 +239,7 @@ func (g *generator) time() string {
 	return g.number()
 }
 
-func (g *generator) totem(c cluster) {
+func (g *generator) totem(c design) {
 	g.section(0, "totem", func(d int) {
 		switch {
 		case c.slip == "version":
@@ -277,7 +282,7 @@ func (g *generator) totem(c cluster) {
 	})
 }
 
-func (g *generator) crypto(d int, c cluster) {
+func (g *generator) crypto(d int, c design) {
 	switch c.slip {
 	case "hash":
 		g.key(d, "crypto_cipher", "aes256")
@@ -319,7 +324,7 @@ func (g *generator) crypto(d int, c cluster) {
 	g.maybe(0.05, d, "key", func() string { return strings.Repeat("k", pick(g, 1, 126, 127, 128, 129, 400)) })
 }
 
-func (g *generator) interfaceSection(d int, c cluster) {
+func (g *generator) interfaceSection(d int, c design) {
 	g.section(d, "interface", func(d int) {
 		link := pick(g, c.links...)
 		if link > 0 || g.chance(0.5) {
@@ -356,7 +361,7 @@ func (g *generator) interfaceSection(d int, c cluster) {
 }
 
 // address is one of the i-th node on a link, or something wrong.
-func (g *generator) address(c cluster, i, link int) string {
+func (g *generator) address(c design, i, link int) string {
 	if g.chance(g.wrong) || c.slip == "address" && g.chance(0.3) {
 		return pick(g, "", "nosuch", "nosuch.example.com", "10.0.0", "10.0.0.256", "010.0.0.1", "0x0a.0.0.1", "167772161", "10.1", "1.2.3.4.5", "fd00::g", ":::",
 			"::ffff:10.0.0.1", "fe80::1%lo", "fd00::1%lo", "fe80::1%1", "*", "n1 ", "N1", "n1.", "ip6-localhost", "localhost", "both", "n1-six", "0.0.0.0", "::", "255.255.255.255",
@@ -378,7 +383,7 @@ func (g *generator) address(c cluster, i, link int) string {
 	return fmt.Sprintf("10.%d.0.%d", link, i+1)
 }
 
-func (g *generator) nodelist(c cluster) {
+func (g *generator) nodelist(c design) {
 	g.section(0, "nodelist", func(d int) {
 		for i := range c.nodes {
 			if g.chance(g.wrong / 8) { // a second list begins
@@ -390,7 +395,7 @@ func (g *generator) nodelist(c cluster) {
 	})
 }
 
-func (g *generator) node(d int, c cluster, i int) {
+func (g *generator) node(d int, c design, i int) {
 	var lines []func()
 	for _, link := range c.links {
 		if g.chance(g.wrong/4) || c.slip == "addresses" || c.slip == "link" && link == 1 && i == 1 {
@@ -614,7 +619,7 @@ func (g *generator) mutateValue(line []byte) []byte {
 	}
 	switch name := strings.TrimSpace(key); {
 	case strings.HasPrefix(name, "ring") || strings.HasSuffix(name, "addr"):
-		value = g.address(cluster{family: pick(g, 4, 4, 6)}, g.IntN(3), g.IntN(2))
+		value = g.address(design{family: pick(g, 4, 4, 6)}, g.IntN(3), g.IntN(2))
 	case name == "name":
 		value = pick(g, "n1", "n2", "pve1", "left", "other", "nosuch", "", "localhost")
 	case name == "transport":

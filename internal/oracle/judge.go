@@ -12,37 +12,16 @@ import (
 	"clusterctl/corosyncconf"
 )
 
-// build is a corosync as its -v describes it.
+// build is a corosync, as its -v describes it.
 type build struct {
 	Version     [3]int
+	Features    []string
 	Crypto      []string
 	Compression []string
 }
 
 func (b build) String() string {
 	return fmt.Sprintf("%d.%d.%d", b.Version[0], b.Version[1], b.Version[2])
-}
-
-// parseBuild reads what corosync -v prints since 3.1.3.
-func parseBuild(text string) (build, error) {
-	var b build
-	m := regexp.MustCompile(`version '(\d+)\.(\d+)\.(\d+)'`).FindStringSubmatch(text)
-	if m == nil {
-		return b, fmt.Errorf("no version in %q", text)
-	}
-	for i := range b.Version {
-		b.Version[i], _ = strconv.Atoi(m[i+1])
-	}
-	for line := range strings.Lines(text) {
-		what, models, _ := strings.Cut(line, ":")
-		switch what {
-		case "Available crypto models":
-			b.Crypto = strings.Fields(models)
-		case "Available compression models":
-			b.Compression = strings.Fields(models)
-		}
-	}
-	return b, nil
 }
 
 // verdict is who turns a configuration down, and on which line; 0 is none.
@@ -89,7 +68,7 @@ func corosyncVerdict(code int, output []byte, old bool) verdict {
 	}
 	// The parser of 2.4 says less, and is not in the log.
 	first, _, _ := strings.Cut(string(output), "\n")
-	if strings.HasPrefix(first, "Can't format parser error message") || old && code == 8 && first != "" && !logged.MatchString(first) {
+	if strings.HasPrefix(first, "Can't format parser error message") || old && code == 8 && len(output) > 0 && !logged.MatchString(first) {
 		return verdict{By: corosyncconf.ByParser}
 	}
 	return verdict{By: corosyncconf.ByTest}
@@ -146,12 +125,13 @@ func foundAt(conf []byte, x corosyncconf.Finding, version [3]int) int {
 	open := []section{{}}
 	// The section whose end finds the name: that in logging or, in older
 	// versions, one in it.
-	inLogging := func() bool {
+	inLogging := func() (anywhere, last bool) {
 		i := slices.IndexFunc(open, func(s section) bool { return s.path == "logging.logger_subsys" || s.path == "logging.logging_daemon" })
-		return i >= 0 && open[i].from < x.Line && (i == len(open)-1 || slices.Compare(version[:], []int{3, 1, 10}) < 0)
+		anywhere = i >= 0 && open[i].from < x.Line
+		return anywhere, anywhere && (i == len(open)-1 || slices.Compare(version[:], []int{3, 1, 10}) < 0)
 	}
 	for i, line := range strings.Split(string(conf), "\n") {
-		line = strings.Trim(line, " \t\r")
+		line = strings.Trim(strings.TrimSuffix(line, "\r"), " \t")
 		name, _, opens := strings.Cut(line, "{")
 		switch {
 		case strings.HasPrefix(line, "#"):
@@ -160,24 +140,24 @@ func foundAt(conf []byte, x corosyncconf.Finding, version [3]int) int {
 			open = append(open, section{i + 1, strings.TrimPrefix(open[len(open)-1].path+"."+name, ".")})
 		case strings.Contains(line, ":"):
 		case strings.Contains(line, "}") && len(open) > 1:
-			if inLogging() && x.Line <= i+1 {
+			if _, last := inLogging(); last && x.Line <= i+1 {
 				return i + 1
 			}
 			open = open[:len(open)-1]
 		}
 	}
-	if inLogging() {
+	if anywhere, _ := inLogging(); anywhere {
 		return math.MaxInt // it never comes there
 	}
 	return x.Line
 }
 
 // agree reports whether corosyncconf says what corosync says. It may be
-// stricter in one thing: it takes no NUL byte. And where corosync crashes, or
+// stricter in one thing: it takes no NUL byte, save in an old one, 2.4. And where corosync crashes, or
 // its message is too long to name the line, anything that refuses the file
 // will do.
-func agree(conf []byte, theirs, ours verdict) bool {
-	if nul := bytes.IndexByte(conf, 0); nul >= 0 {
+func agree(conf []byte, theirs, ours verdict, old bool) bool {
+	if nul := bytes.IndexByte(conf, 0); nul >= 0 && !old {
 		line := bytes.Count(conf[:nul], []byte("\n")) + 1
 		if theirs.By != corosyncconf.ByParser || theirs.Line == 0 || theirs.Line >= line {
 			return ours.By == corosyncconf.ByParser && ours.Line <= line
@@ -201,7 +181,7 @@ type answered struct {
 	Theirs  verdict
 }
 
-// String is who was asked and what it said,
+// String is the text that parseAnswered reads: who was asked and what it said,
 // then the lines of the configuration, quoted.
 func (a answered) String() string {
 	text := fmt.Sprintf("corosync %s on %s: %s\n", build{Version: a.Version}, a.Hostname, a.Theirs)
@@ -209,4 +189,31 @@ func (a answered) String() string {
 		text += "\t" + strconv.Quote(line) + "\n"
 	}
 	return text
+}
+
+// parseAnswered reads any number of them.
+func parseAnswered(text string) ([]answered, error) {
+	var all []answered
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if quoted, ok := strings.CutPrefix(line, "\t"); ok && len(all) > 0 {
+			part, err := strconv.Unquote(quoted)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", line, err)
+			}
+			all[len(all)-1].Conf = append(all[len(all)-1].Conf, part...)
+			continue
+		}
+		var a answered
+		var by string
+		if n, _ := fmt.Sscanf(line, "corosync %d.%d.%d on %s %s %d", &a.Version[0], &a.Version[1], &a.Version[2], &a.Hostname, &by, &a.Theirs.Line); n < 5 {
+			return nil, fmt.Errorf("%q does not say who was asked and what it said", line)
+		}
+		a.Hostname = strings.TrimSuffix(a.Hostname, ":")
+		if a.Theirs.By = corosyncconf.Refusal(by); by == "accept" {
+			a.Theirs.By = corosyncconf.Accepted
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }

@@ -43,8 +43,20 @@ func main() {
 	suites := flag.String("suites", "bookworm,trixie", "Debian releases whose corosync to ask")
 	tree := flag.String("tree", "", "directory with a whole Debian, whose corosync to ask instead: any from 2.4 on")
 	samples := flag.String("samples", "testdata/conf", "directory with configurations to change")
+	again := flag.String("again", "", "file with answers of this corosync, as --save writes it, to hold corosync to in place of all else")
 	save := flag.String("save", "", "file to add those to on which the two differ, as internal/oracle/testdata has them")
 	flag.Parse()
+	var known []answered
+	if *again != "" {
+		text, err := os.ReadFile(*again)
+		if err == nil {
+			known, err = parseAnswered(string(text))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
@@ -54,7 +66,7 @@ func main() {
 	}
 	for suite := range strings.SplitSeq(*suites, ",") {
 		begin := time.Now()
-		r, err := compare(ctx, job{Suite: suite, Tree: *tree, Seed: *seed, From: *from, N: *n, Samples: *samples})
+		r, err := compare(ctx, job{Suite: suite, Tree: *tree, Seed: *seed, From: *from, N: *n, Samples: *samples, Again: known})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -70,8 +82,12 @@ func main() {
 				}
 			}
 		}
-		fmt.Printf("%s, corosync %s: %d configurations of seed %d in %s: %d accepted, %d refused by the parser, %d by the test (%d crashes); %d disagreements\n",
-			suite, r.Corosync, *n, *seed, time.Since(begin).Round(time.Second), r.Count[corosyncconf.Accepted], r.Count[corosyncconf.ByParser], r.Count[corosyncconf.ByTest],
+		what := fmt.Sprintf("%d configurations of seed %d", *n, *seed)
+		if known != nil {
+			what = "the answers in " + *again
+		}
+		fmt.Printf("%s, corosync %s: %s in %s: %d accepted, %d refused by the parser, %d by the test, %d crashes; %d disagreements\n",
+			suite, r.Corosync, what, time.Since(begin).Round(time.Second), r.Count[corosyncconf.Accepted], r.Count[corosyncconf.ByParser], r.Count[corosyncconf.ByTest],
 			r.Count[crash], len(r.Differ))
 	}
 	if differ {
@@ -87,7 +103,8 @@ type job struct {
 	From, N int
 	Step    int // every so many, from From
 	Samples string
-	Confs   [][]byte // the samples
+	Confs   [][]byte   // the samples
+	Again   []answered // instead of all that
 }
 
 // result is what came of a job.
@@ -136,6 +153,9 @@ func compare(ctx context.Context, j job) (result, error) {
 		j.Confs = append(j.Confs, data)
 	}
 	j.Step = runtime.NumCPU()
+	if j.Again != nil {
+		j.N, j.From = 0, 0
+	}
 	all := result{Count: map[corosyncconf.Refusal]int{}}
 	parts := make([]result, j.Step)
 	errs := make([]error, j.Step)
@@ -213,31 +233,60 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	r := result{Corosync: o.build, Count: map[corosyncconf.Refusal]int{}}
 	for i := 0; i < j.N; i += j.Step {
-		q := generate(j.Seed, j.From+i, j.Confs)
-		theirs, _, err := o.ask(ctx, q.Conf, q.Hostname)
-		if err != nil {
+		if err := o.question(ctx, &r, j.From+i, generate(j.Seed, j.From+i, j.Confs)); err != nil {
 			return fmt.Errorf("number %d: %w", j.From+i, err)
 		}
-		r.Count[theirs.By]++
-		v, _ := ours(q.Conf, world(o.build, q.Hostname))
-		if agree(q.Conf, theirs, v) {
-			continue
+	}
+	for i := j.From; i < len(j.Again); i += j.Step {
+		if err := o.repeat(ctx, &r, i, j.Again[i]); err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
 		}
-		if q.Conf, err = o.shrink(ctx, q, theirs, v); err != nil {
-			return fmt.Errorf("number %d: %w", j.From+i, err)
-		}
-		var output string
-		if theirs, output, err = o.ask(ctx, q.Conf, q.Hostname); err != nil {
-			return fmt.Errorf("number %d: %w", j.From+i, err)
-		}
-		v, findings := ours(q.Conf, world(o.build, q.Hostname))
-		d := difference{Number: j.From + i, question: q, Theirs: theirs, Ours: v, Output: output}
-		for _, x := range findings {
-			d.Findings = append(d.Findings, fmt.Sprintf("%d:%d: %s [%s] %s", x.Line, x.Col, x.Code, x.RefusedBy, x.Message))
-		}
-		r.Differ = append(r.Differ, d)
 	}
 	return json.NewEncoder(out).Encode(r)
+}
+
+// question asks both, and adds to the result what they differ on.
+func (o *oracle) question(ctx context.Context, r *result, number int, q question) error {
+	theirs, _, err := o.ask(ctx, q.Conf, q.Hostname)
+	if err != nil {
+		return err
+	}
+	r.Count[theirs.By]++
+	v, _ := ours(q.Conf, world(o.build, q.Hostname))
+	if agree(q.Conf, theirs, v, o.old()) {
+		return nil
+	}
+	if q.Conf, err = o.shrink(ctx, q, theirs, v); err != nil {
+		return err
+	}
+	theirs, output, err := o.ask(ctx, q.Conf, q.Hostname)
+	if err != nil {
+		return err
+	}
+	v, findings := ours(q.Conf, world(o.build, q.Hostname))
+	d := difference{Number: number, question: q, Theirs: theirs, Ours: v, Output: output}
+	for _, x := range findings {
+		d.Findings = append(d.Findings, fmt.Sprintf("%d:%d: %s [%s] %s", x.Line, x.Col, x.Code, x.RefusedBy, x.Message))
+	}
+	r.Differ = append(r.Differ, d)
+	return nil
+}
+
+// repeat asks corosync what it was asked before, and adds to the result what it
+// says otherwise. A crash need not repeat itself.
+func (o *oracle) repeat(ctx context.Context, r *result, number int, a answered) error {
+	if a.Version != o.Version || a.Theirs.By == crash {
+		return nil
+	}
+	theirs, output, err := o.ask(ctx, a.Conf, a.Hostname)
+	if err != nil {
+		return err
+	}
+	r.Count[theirs.By]++
+	if v, _ := ours(a.Conf, world(o.build, a.Hostname)); theirs != a.Theirs && !v.Undefined {
+		r.Differ = append(r.Differ, difference{Number: number, question: a.question, Theirs: theirs, Ours: a.Theirs, Output: output})
+	}
+	return nil
 }
 
 // shrink takes lines out of a configuration as long as the two differ about it
@@ -254,7 +303,7 @@ func (o *oracle) shrink(ctx context.Context, q question, theirs, v verdict) ([]b
 				return nil, err
 			}
 			now, _ := ours(conf, world(o.build, q.Hostname))
-			if t.By == theirs.By && now.By == v.By && !agree(conf, t, now) {
+			if t.By == theirs.By && now.By == v.By && !agree(conf, t, now, o.old()) {
 				lines, smaller = less, true
 			} else {
 				i++

@@ -7,12 +7,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 // confFile is where corosync looks, unless told otherwise.
@@ -72,12 +78,17 @@ func furnish() error {
 			return err
 		}
 	}
-	script := "ip link set lo up\n"
-	for _, ip := range addresses {
-		if !ip.IsLoopback() {
-			script += fmt.Sprintf("ip address add %s/%d dev lo\n", ip, ip.BitLen())
+	var add []string // Linux has IPv4 addresses in the order in which they come, and IPv6 the other way round
+	for _, own := range addresses {
+		switch line := fmt.Sprintf("ip address add %s dev lo", own); {
+		case own.Addr().IsLoopback():
+		case own.Addr().Is4():
+			add = append(add, line)
+		default:
+			add = append([]string{line}, add...)
 		}
 	}
+	script := strings.Join(append([]string{"ip link set lo up"}, add...), "\n")
 	if out, err := exec.Command("/bin/sh", "-ec", script).CombinedOutput(); err != nil {
 		return fmt.Errorf("make the network: %w: %s", err, out)
 	}
@@ -90,13 +101,70 @@ type oracle struct {
 	hostname string
 }
 
+// old reports whether it is a corosync 2.4.
+func (o *oracle) old() bool { return o.Version[0] < 3 }
+
+// newOracle returns the corosync of the sandbox, once it is certain that the
+// sandbox is what world says.
 func newOracle(ctx context.Context) (*oracle, error) {
-	out, err := exec.CommandContext(ctx, "/usr/sbin/corosync", "-v").Output()
-	if err != nil {
-		return nil, fmt.Errorf("corosync -v: %w", err)
+	m := cluster.Here(ctx)
+	if m.Version == [3]int{} {
+		return nil, errors.New("corosync -v does not say which version it is")
 	}
-	b, err := parseBuild(string(out))
-	return &oracle{build: b}, err
+	o := &oracle{build: build{m.Version, m.Features, m.Crypto, m.Compression}}
+	return o, compareMachines(m, world(o.build, m.Hostname))
+}
+
+// compareMachines reports the first thing that two descriptions of a machine
+// say differently.
+func compareMachines(got, want *corosyncconf.Machine) error {
+	if !slices.Equal(got.Addrs, want.Addrs) {
+		return fmt.Errorf("addresses: %v, want %v", got.Addrs, want.Addrs)
+	}
+	var names []string
+	eachHost(func(_ netip.Addr, of []string) {
+		names = append(names, of...)
+	})
+	for _, name := range append(names, "nosuch", "", "fe80::1%lo", "fe80::1%nosuch", "fd00::1%lo") {
+		for _, family := range []int{0, 4, 6} {
+			a, _ := got.Lookup(name, family)
+			b, _ := want.Lookup(name, family)
+			for _, ips := range [][]netip.Addr{a, b} {
+				for i := range ips {
+					ips[i] = ips[i].WithZone("") // a name here, a number there
+				}
+				slices.SortFunc(ips, netip.Addr.Compare)
+			}
+			if a, b = slices.Compact(a), slices.Compact(b); !slices.Equal(a, b) {
+				return fmt.Errorf("addresses of %q, family %d: %v, want %v", name, family, a, b)
+			}
+		}
+	}
+	for _, own := range want.Addrs {
+		if a, b := got.Reverse(own.Addr()), want.Reverse(own.Addr()); a != b {
+			return fmt.Errorf("name of %s: %q, want %q", own.Addr(), a, b)
+		}
+	}
+	paths := append(slices.Sorted(maps.Keys(keyFiles)), directories...)
+	for _, name := range append(paths, "/nosuch", "/nosuch/x", "/var/log/corosync/new", "/var/log/corosync/new/", "/etc/hosts/x", "/tmp/"+strings.Repeat("x", 256)) {
+		a, errA := got.KeySize(name)
+		b, errB := want.KeySize(name)
+		if (errA == nil) != (errB == nil) || min(a, 4096) != min(b, 4096) {
+			return fmt.Errorf("size of key %s: %d, %w; want %d, %w", name, a, errA, b, errB)
+		}
+		if errA, errB := got.EnterDir(name), want.EnterDir(name); (errA == nil) != (errB == nil) {
+			return fmt.Errorf("directory %s: %w, want %w", name, errA, errB)
+		}
+		if errA, errB := got.AppendTo(name), want.AppendTo(name); (errA == nil) != (errB == nil) {
+			return fmt.Errorf("append to %s: %w, want %w", name, errA, errB)
+		}
+	}
+	for _, name := range slices.Concat(users, groups, []string{"nosuch", ""}) {
+		if got.User(name) != want.User(name) || got.Group(name) != want.Group(name) {
+			return fmt.Errorf("user or group %q: %t and %t, want %t and %t", name, got.User(name), got.Group(name), want.User(name), want.Group(name))
+		}
+	}
+	return nil
 }
 
 // ask has corosync test a configuration on a machine of that name.
@@ -114,10 +182,30 @@ func (o *oracle) ask(ctx context.Context, conf []byte, hostname string) (verdict
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/sbin/corosync", "-t")
 	out, err := cmd.CombinedOutput()
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok || ctx.Err() != nil {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	switch {
+	case err != nil && !ok || ctx.Err() != nil:
 		return verdict{}, "", errors.Join(err, ctx.Err())
-	} else if ok {
-		return corosyncVerdict(exit.ExitCode(), out, o.Version[0] < 3), strings.TrimSpace(string(out)), nil
+	case ok:
+		v := corosyncVerdict(exit.ExitCode(), out, o.old())
+		err = nil
+		if v.By == crash {
+			err = removeAll("/var/lib/corosync/fdata*", "/var/lib/corosync/core*", "/dev/shm/*") // megabytes each time
+		}
+		return v, strings.TrimSpace(string(out)), err
 	}
 	return verdict{}, strings.TrimSpace(string(out)), nil
+}
+
+func removeAll(patterns ...string) error {
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		for _, name := range names {
+			err = errors.Join(err, os.RemoveAll(name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -33,10 +33,10 @@ fd00::1 both
 var hostnames = []string{"n1", "n2", "n1.example.com", "pve1", "left", "tall", "node1", "other", "one.two.three", "10"}
 
 // addresses are those of the sandbox, in the order of getifaddrs(3).
-var addresses = []netip.Addr{
-	netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.1.1"), netip.MustParseAddr("10.10.0.1"),
-	netip.MustParseAddr("10.1.0.11"), netip.MustParseAddr("192.168.50.11"),
-	netip.MustParseAddr("::1"), netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00:20::1"),
+var addresses = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("10.0.1.1/24"), netip.MustParsePrefix("10.10.0.1/32"),
+	netip.MustParsePrefix("10.1.0.11/16"), netip.MustParsePrefix("192.168.50.11/24"),
+	netip.MustParsePrefix("fd00:20::1/64"), netip.MustParsePrefix("fd00::1/64"), netip.MustParsePrefix("::1/128"), // the last one first
 }
 
 // keyFiles are files in the sandbox with their sizes.
@@ -51,13 +51,13 @@ var directories = []string{"/", "/dev", "/etc", "/etc/corosync", "/etc/corosync/
 
 var (
 	users  = []string{"root", "daemon", "nobody", "www-data"}
-	groups = []string{"root", "daemon", "nogroup", "adm"}
+	groups = []string{"root", "daemon", "nogroup", "adm", "www-data"}
 )
 
 // world is the sandbox as corosyncconf hears of it.
 func world(corosync build, hostname string) *corosyncconf.Machine {
 	return &corosyncconf.Machine{
-		Version: corosync.Version, Crypto: corosync.Crypto, Compression: corosync.Compression,
+		Version: corosync.Version, Features: corosync.Features, Crypto: corosync.Crypto, Compression: corosync.Compression,
 		Hostname: hostname, Addrs: addresses,
 		Lookup: lookup, Reverse: reverse,
 		KeySize: keySize, EnterDir: enterDir, AppendTo: appendTo,
@@ -88,7 +88,7 @@ func lookup(name string, family int) ([]netip.Addr, error) {
 		case family == 0, family == 4 && ip.Is4(), family == 6 && ip.Is6():
 			all = append(all, ip)
 		case family == 4 && ip.IsLoopback(): // ::1 is taken for 127.0.0.1
-			all = append(all, addresses[0])
+			all = append(all, addresses[0].Addr())
 		}
 	})
 	if all == nil {
