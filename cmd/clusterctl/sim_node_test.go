@@ -67,14 +67,14 @@ func TestNodeSimulatorObservesTheSame(t *testing.T) {
 		{name: "a node is started with a file that is behind", by: func() { restart("n5", -1) }},
 		{name: "and with that of the cluster", by: func() { restart("n5", 1) }},
 		{name: "a node is started with a file that is ahead", by: func() { restart("n5", 1) }},
-		{name: "delnode while a file is ahead", args: []string{"delnode", "n4"}, does: sim.Remove("n4")},
+		{name: "delnode while a file is ahead", args: []string{"delnode", "--keep-key", "n4"}, does: sim.Remove("n4")},
 		{name: "and with that of the cluster again", by: func() { restart("n5", -1) }},
-		{name: "delnode", args: []string{"delnode", "n4", "n5"}, does: sim.Remove("n4", "n5")},
+		{name: "delnode", args: []string{"delnode", "--keep-key", "n4", "n5"}, does: sim.Remove("n4", "n5")},
 		{name: "a member cannot be reached", by: func() {
 			try(s.Node("n3").Cut(t.Context(), lab.Mgmt))
 			w.Machine("n3").Deaf = true
 		}},
-		{name: "delnode while a member cannot be reached", args: []string{"delnode", "n2"}, does: sim.Remove("n2")},
+		{name: "delnode while a member cannot be reached", args: []string{"delnode", "--keep-key", "n2"}, does: sim.Remove("n2")},
 		{name: "all files are ahead of what runs", by: func() {
 			try(s.Node("n3").Heal(t.Context(), lab.Mgmt))
 			w.Machine("n3").Deaf = false
@@ -83,7 +83,7 @@ func TestNodeSimulatorObservesTheSame(t *testing.T) {
 				w.Machine(n).SetFile(cluster.ConfPath, raised(w.Machine(n).File(cluster.ConfPath), 1))
 			}
 		}},
-		{name: "delnode while all files are ahead", args: []string{"delnode", "n3"}, does: sim.Remove("n3")},
+		{name: "delnode while all files are ahead", args: []string{"delnode", "--keep-key", "n3"}, does: sim.Remove("n3")},
 		{name: "reload", by: func() {
 			s.on("n2", "corosync-cfgtool -R")
 			w.Machine("n2").Reload()
@@ -94,7 +94,7 @@ func TestNodeSimulatorObservesTheSame(t *testing.T) {
 			}
 			w.Machine("n3").Side(3)
 		}},
-		{name: "delnode while the cluster is split", args: []string{"delnode", "n2"}, does: sim.Remove("n2")},
+		{name: "delnode while the cluster is split", args: []string{"delnode", "--keep-key", "n2"}, does: sim.Remove("n2")},
 		{name: "they are mended", by: func() {
 			for link := range s.Links() {
 				try(s.Node("n3").Heal(t.Context(), link))
@@ -110,7 +110,7 @@ func TestNodeSimulatorObservesTheSame(t *testing.T) {
 			try(s.Node("n3").Kill(t.Context()))
 			w.Machine("n3").Crash()
 		}},
-		{name: "delnode --offline", args: []string{"delnode", "--offline", "n3", "--yes"}, does: sim.RemoveDead("n3")},
+		{name: "delnode --offline", args: []string{"delnode", "--keep-key", "--offline", "n3", "--yes"}, does: sim.RemoveDead("n3")},
 		{name: "one of two dies", by: func() {
 			s.on("n2", "systemctl kill -s KILL corosync")
 			w.Machine("n2").Kill()
