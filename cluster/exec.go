@@ -183,11 +183,17 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		}
 		return Problems{{Error, CodeFinished, "", fmt.Sprintf("operation %s had been carried out in full; only its journal was still open, and is closed now", op.ID), ""}}
 	}
+	owed := op.owed()
+	if owed != nil && len(owed) == 0 { // only its journal is still open
+		return r.end(ctx, Undone, nil)
+	}
 	if err := r.loadBlobs(ctx); err != nil {
 		return err
 	}
-	if err := r.undo(ctx, op.last(), op.owed()); err != nil {
-		return r.unfinished(errors.New("it was not taken back everywhere"), err, op.Stood())
+	last := op.reached()
+	if err := r.undo(ctx, last, owed); err != nil {
+		_, stood := op.entry.Plan.from(last)
+		return r.unfinished(errors.New("it was not taken back everywhere"), err, stood)
 	}
 	return nil
 }
@@ -507,7 +513,8 @@ func (r *run) soften(ctx context.Context, err error) error {
 // member before and after, the fewer count, since the others hear of them at
 // different moments. Undoing gives votes back before it raises what is expected.
 // Every member is asked, since corosync takes a second or more to find out that
-// one has died. A corosync that a reload makes wait for all needs all votes.
+// one has died. A corosync that a reload makes wait for all needs all votes. In
+// undoing, a node without quorum has none to lose while others have it: it is apart.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -517,7 +524,10 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		return fmt.Errorf("read the planned configuration: %w", err)
 	}
 	conf := f.Config()
-	return each(a.Nodes, func(name string) error {
+	var quorate atomic.Bool
+	var apart []error
+	var mu sync.Mutex
+	err = each(a.Nodes, func(name string) error {
 		rt, err := r.up(ctx, name)
 		if err != nil {
 			if undo {
@@ -527,6 +537,9 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		}
 		if rt.Err != nil {
 			return nil // it says nothing; doing it tells
+		}
+		if rt.Quorum.Quorate {
+			quorate.Store(true)
 		}
 		votes, after, expected := 0, 0, conf.ExpectedVotes()
 		if len(rt.Quorum.Members) > 1 {
@@ -552,9 +565,20 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if votes >= needed {
 			return nil
 		}
-		return &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
+		err = &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
 			Err: fmt.Errorf("a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)}
+		if rt.Quorum.Quorate || !undo {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		apart = append(apart, err)
+		return nil
 	})
+	if err == nil && !quorate.Load() {
+		err = errors.Join(apart...)
+	}
+	return err
 }
 
 // up reads what corosync says on a node; it is an error when it does not run.
@@ -747,17 +771,17 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
 		return true, u.outOfSight()
 	}
+	ran := u.running(ctx, a)
 	if starts(a.Ops) && u.blind(ctx) {
 		a.Ops = withoutStart(a.Ops)
 	}
 	if len(a.Ops) == 0 {
 		a.Nodes = nil // not noted: it is still to be done
 	}
+	groups := [][]string{a.Nodes}
 	if a.One {
-		a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool {
-			_, err := u.up(ctx, n)
-			return is(err, CodeNoRunning)
-		})
+		groups = u.rings(ctx, a.Nodes)
+		a.Nodes = slices.Concat(groups...)
 	}
 	if err := u.guarded(ctx, a); err != nil {
 		return true, err
@@ -765,13 +789,18 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if err := u.guardStop(ctx, a); err != nil {
 		return true, err
 	}
-	if len(a.Nodes) > 0 {
+	for _, group := range groups {
 		var stuck atomic.Bool
-		err = u.onNodes(a, func(node string) error {
-			if !a.One && u.passed(node, name) {
+		a.Nodes = group
+		gerr := u.onNodes(a, func(node string) error {
+			ops := a.Ops
+			if ran[node] {
+				ops = withoutStart(ops)
+			}
+			if !a.One && u.passed(node, name) || len(ops) == 0 {
 				return nil
 			}
-			err := u.on(ctx, node, Note{Undoing, name}, a.Ops)
+			err := u.on(ctx, node, Note{Undoing, name}, ops)
 			if a.Soft && !lostConnection(err) {
 				err = u.soften(ctx, err)
 			}
@@ -784,6 +813,9 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			}
 			return stepErr(node, "undo "+step.What, err)
 		})
+		if gerr != nil {
+			err = multierror.Append(err, gerr)
+		}
 		if stuck.Load() { // it answers, and what it has is what the others have so far
 			return true, err
 		}
@@ -829,9 +861,14 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 		ctx, cancel = context.WithTimeout(ctx, a.Want.Deadline)
 		defer cancel()
 	}
+	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return u.apart(ctx, n) })
+	var refused error
 	for {
 		err := u.guard(ctx, a, true)
-		if err == nil || a.Want == nil {
+		if ctx.Err() != nil { // it heard nothing more
+			return cmp.Or(refused, ctx.Err())
+		}
+		if refused = err; err == nil || a.Want == nil {
 			return err
 		}
 		select {
@@ -865,6 +902,37 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	return a
 }
 
+// apart tells whether a node that was away when the others were brought back is
+// together with no other than such nodes: what quorum they have there is not the
+// cluster's.
+func (u *undoing) apart(ctx context.Context, node string) bool {
+	if !slices.Contains(u.owed, node) {
+		return false
+	}
+	rt, err := u.up(ctx, node)
+	if err != nil || rt.Err != nil {
+		return false
+	}
+	ids := u.ids()
+	return !slices.ContainsFunc(rt.Quorum.Members, func(m quorum.Member) bool { return !slices.Contains(u.owed, ids[m.NodeID]) })
+}
+
+// ids are the names of the nodes that the plan has as members.
+func (u *undoing) ids() map[ID]string {
+	names := map[ID]string{}
+	for _, step := range u.entry.Plan.Steps {
+		for _, act := range append([]Act{step.Do}, step.Undo...) {
+			if act.Want == nil {
+				continue
+			}
+			for _, m := range act.Want.Members {
+				names[m.ID] = m.Name
+			}
+		}
+	}
+	return names
+}
+
 // passed tells whether a later act than the one of that name was carried out on
 // the node already.
 func (u *undoing) passed(node, name string) bool {
@@ -883,6 +951,51 @@ func (u *undoing) outOfSight() error {
 // putsConf tells whether ops give members another configuration.
 func putsConf(ops []Op) bool {
 	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+}
+
+// rings are the memberships that nodes are in: a reload reaches no further, and
+// one that came back with a file of its own may be alone. Where corosync does not
+// run none is asked; of whom nothing is known is asked when nobody else can be.
+func (u *undoing) rings(ctx context.Context, nodes []string) [][]string {
+	var rings [][]string
+	var unknown []string
+	index := map[string]int{}
+	for _, name := range nodes {
+		switch rt, err := u.up(ctx, name); {
+		case is(err, CodeNoRunning):
+		case err != nil:
+			unknown = append(unknown, name)
+		default:
+			id := rt.Quorum.RingID
+			if _, ok := index[id]; !ok {
+				index[id] = len(rings)
+				rings = append(rings, nil)
+			}
+			rings[index[id]] = append(rings[index[id]], name)
+		}
+	}
+	if len(rings) == 0 && len(unknown) > 0 {
+		rings = [][]string{nil}
+	}
+	if len(unknown) > 0 {
+		rings[0] = append(rings[0], unknown...)
+	}
+	return rings
+}
+
+// running tells on which nodes of an act that starts corosync it runs already,
+// where others are left out. One that dies from now on may be the one that told
+// what has become of those, and so is not started.
+func (u *undoing) running(ctx context.Context, a Act) map[string]bool {
+	ran := map[string]bool{}
+	if !starts(a.Ops) || len(u.failed) == 0 {
+		return ran
+	}
+	for _, name := range a.Nodes {
+		_, err := u.up(ctx, name)
+		ran[name] = err == nil
+	}
+	return ran
 }
 
 func starts(ops []Op) bool { return len(withoutStart(ops)) < len(ops) }
@@ -939,19 +1052,7 @@ func (u *undoing) seen(ctx context.Context) bool {
 	if len(u.failed) == 0 {
 		return false
 	}
-	ids := map[ID]bool{}
-	for _, step := range u.entry.Plan.Steps {
-		for _, act := range append([]Act{step.Do}, step.Undo...) {
-			if act.Want == nil {
-				continue
-			}
-			for _, m := range act.Want.Members {
-				if u.failed[m.Name] {
-					ids[m.ID] = true
-				}
-			}
-		}
-	}
+	ids := u.ids()
 	for _, name := range u.names() {
 		n := u.nodes[name]
 		if n == nil || u.failed[name] {
@@ -962,7 +1063,7 @@ func (u *undoing) seen(ctx context.Context) bool {
 			continue
 		}
 		for _, m := range rt.Quorum.Members {
-			if ids[m.NodeID] {
+			if u.failed[ids[m.NodeID]] {
 				return true
 			}
 		}
@@ -971,21 +1072,22 @@ func (u *undoing) seen(ctx context.Context) bool {
 }
 
 // blind tells whether a node that is left out may still run what the cluster ran:
-// one that was brought back sees it, or none of these runs to tell.
+// one that was brought back sees it, or none of these runs to tell, or only some
+// that are without quorum: the cluster may be where they are not.
 func (u *undoing) blind(ctx context.Context) bool {
 	if len(u.failed) == 0 {
 		return false
 	}
-	ran := false
+	ran, quorate := false, false
 	for _, was := range u.entry.Plan.Seen {
-		ran = ran || was.Active && was.Version > 0
+		ran, quorate = ran || was.Active && was.Version > 0, quorate || was.Quorate
 	}
-	runs := false
+	tells := false
 	for _, name := range u.left(u.names()) {
-		_, err := u.up(ctx, name)
-		runs = runs || err == nil
+		rt, err := u.up(ctx, name)
+		tells = tells || err == nil && (rt.Quorum.Quorate || !quorate)
 	}
-	return ran && !runs || u.seen(ctx)
+	return ran && !tells || u.seen(ctx)
 }
 
 // lostAmong lists the nodes of which an error says that their connection was lost.

@@ -32,6 +32,7 @@ func (c *Connector) FindOperations(ctx context.Context, seeds []PlanNode) ([]*Op
 		}
 		l.ask(ctx, more)
 	}
+	named := l.named()
 	nodes := map[string]Node{}
 	for _, v := range l.found {
 		n := l.nodes[v.Name]
@@ -39,7 +40,7 @@ func (c *Connector) FindOperations(ctx context.Context, seeds []PlanNode) ([]*Op
 			continue
 		}
 		name := v.Name
-		for _, p := range l.named() {
+		for _, p := range named {
 			if v.is(p.Name) {
 				name = p.Name
 			}

@@ -137,6 +137,22 @@ func (o *Operation) last() int {
 	return last
 }
 
+// reached is the index of the last step that any node may have begun: one whose
+// journal was not read may be a step ahead of the others, and run by now what
+// these have not begun to put in place.
+func (o *Operation) reached() int {
+	last := o.last()
+	if last < 0 || last+1 == len(o.entry.Plan.Steps) || len(o.logs) == len(o.entry.Plan.Nodes) {
+		return last
+	}
+	for _, name := range o.entry.Plan.Steps[last].Do.Nodes {
+		if log, read := o.logs[name]; read && !o.entry.Plan.Steps[last].Do.One && !slices.Contains(log, Note{Did, o.entry.Plan.Steps[last].ID}) {
+			return last
+		}
+	}
+	return last + 1
+}
+
 // firstOpen is the index of the first step that has not been carried out on
 // all of its nodes, or whose effect may not have been seen.
 func (o *Operation) firstOpen() int {

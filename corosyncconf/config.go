@@ -120,11 +120,10 @@ func (f *File) Config() Config { return f.ConfigIn(V31) }
 // what 2.4 takes for keys that are not there: transport udp, and encryption.
 func (f *File) ConfigIn(r Release) Config {
 	totem := f.settings("totem")
-	version, _ := parseUnsigned(totem["config_version"])
 	c := Config{
 		Totem: Totem{
 			Version:       totem.number("version", 0),
-			ConfigVersion: version,
+			ConfigVersion: totem.version(),
 			ClusterName:   totem["cluster_name"],
 			Transport:     totem.text("transport", "knet"),
 			IPVersion:     totem["ip_version"],
@@ -261,8 +260,10 @@ type settings map[string]string
 func merge(sections []*Section) settings {
 	m := settings{}
 	for _, s := range sections {
-		for _, o := range s.Options() {
-			m[o.Key] = o.Value
+		for l := range s.body() {
+			if l.kind == option {
+				m[l.keyText()] = l.valueText()
+			}
 		}
 	}
 	return m
@@ -283,6 +284,12 @@ func (m settings) number(key string, unset int) int {
 		return int(n)
 	}
 	return unset
+}
+
+// version returns what the totem section says of the file's version, 0 if nothing.
+func (m settings) version() uint64 {
+	v, _ := parseUnsigned(m["config_version"])
+	return v
 }
 
 // link returns the number of the link or ring that an interface section is about.

@@ -13,7 +13,7 @@ import (
 const maxLinks = 8
 
 // ConfigVersion returns totem.config_version, 0 if it is not set.
-func (f *File) ConfigVersion() uint64 { return f.Config().Totem.ConfigVersion }
+func (f *File) ConfigVersion() uint64 { return f.settings("totem").version() }
 
 // SetConfigVersion sets totem.config_version.
 func (f *File) SetConfigVersion(v uint64) error {

@@ -176,7 +176,9 @@ func (c *corosync) understands(o *corosync) bool {
 // reform has memberships formed anew after a while.
 func (w *World) reform(after time.Duration) { w.after(after, w.formNow) }
 
-// formNow puts those who hear each other into one membership each.
+// formNow puts those who hear each other into one membership each. Who hears not
+// all of its members is none: the consensus of totem fails it
+// (memb_state_consensus_timeout_expired). Those who are together stay so.
 func (w *World) formNow() {
 	var all []*corosync
 	for _, m := range w.all {
@@ -184,16 +186,16 @@ func (w *World) formNow() {
 			all = append(all, m.corosync)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b *corosync) int { return len(b.members) - len(a.members) })
 	done := map[*corosync]bool{}
 	for _, c := range all {
 		if done[c] {
 			continue
 		}
-		group := []*corosync{c}
-		done[c] = true
-		for i := 0; i < len(group); i++ {
-			for _, o := range all {
-				if !done[o] && group[i].hears(o) {
+		var group []*corosync
+		for _, with := range [][]*corosync{{c}, c.members, all} {
+			for _, o := range with {
+				if o.alive() && !done[o] && !slices.ContainsFunc(group, func(g *corosync) bool { return !g.hears(o) }) {
 					done[o] = true
 					group = append(group, o)
 				}
@@ -398,8 +400,12 @@ func (c *corosync) deliver(handle func(*corosync)) {
 
 // reload asks for a reload: every member reads its own file.
 func (c *corosync) reload() {
-	c.m.w.reloading()
-	c.cast((*corosync).reread)
+	asked := c.m.w.now
+	c.m.w.reloading(asked)
+	c.cast(func(to *corosync) {
+		to.m.w.reloading(asked)
+		to.reread()
+	})
 }
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its

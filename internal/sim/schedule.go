@@ -158,6 +158,7 @@ func run(t *testing.T, s Schedule) Outcome {
 	w.Trouble = func(what string) {
 		if !slices.Contains(o.Troubles, what) {
 			o.Troubles = append(o.Troubles, what)
+			o.Log = append(o.Log, fmt.Sprintf("%8.3fs !!! %s", w.now.Seconds(), what))
 		}
 	}
 	if sc.Members > 0 {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,15 @@ var (
 	seeds = flag.Uint64("seeds", 0, "how many random schedules to run; 0: a few seconds' worth")
 	first = flag.Uint64("first", 1, "the seed of the first of them")
 	whole = flag.Bool("whole", false, "run every single fault, and not only a part of them")
+	most  = flag.Int("most", 10, "how many failures to go on after")
 	play  = flag.String("play", "", "a schedule to run and to tell about")
 )
+
+// A schedule is much garbage and next to no memory.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
+}
 
 // fails says what is wrong with a schedule and how it went.
 func fails(t *testing.T, s sim.Schedule, o sim.Outcome) {
@@ -60,7 +68,7 @@ func each(t *testing.T, next func() (sim.Schedule, bool)) (count int) {
 	var failures atomic.Int32
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for failures.Load() < 10 {
+			for int(failures.Load()) < *most {
 				mu.Lock()
 				s, ok := next()
 				if ok {

@@ -82,9 +82,10 @@ func (w *World) lost(m *Machine) {
 	}
 }
 
-// reloading tells that a reload was asked for.
-func (w *World) reloading() {
-	if w.watch.reload = w.now; w.now-w.watch.lost < askedYet {
+// reloading tells that a reload is asked for or, where a lost token held it up,
+// carried out: it cannot be called back when a member is lost meanwhile.
+func (w *World) reloading(asked time.Duration) {
+	if w.watch.reload = w.now; asked-w.watch.lost < askedYet {
 		w.watch.blind = w.now + tokenYet
 	}
 }
