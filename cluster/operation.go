@@ -139,14 +139,16 @@ func (o *Operation) last() int {
 
 // reached is the index of the last step that any node may have begun: one whose
 // journal was not read may be a step ahead of the others, and run by now what
-// these have not begun to put in place.
+// these have not begun to put in place. Who began to undo knew.
 func (o *Operation) reached() int {
 	last := o.last()
 	if last < 0 || last+1 == len(o.entry.Plan.Steps) || len(o.logs) == len(o.entry.Plan.Nodes) {
 		return last
 	}
-	for _, name := range o.entry.Plan.Steps[last].Do.Nodes {
-		if log, read := o.logs[name]; read && !o.entry.Plan.Steps[last].Do.One && !slices.Contains(log, Note{Did, o.entry.Plan.Steps[last].ID}) {
+	step := o.entry.Plan.Steps[last]
+	for name, log := range o.logs {
+		does := !step.Do.One && slices.Contains(step.Do.Nodes, name)
+		if slices.ContainsFunc(log, Note.undoes) || does && !slices.Contains(log, Note{Did, step.ID}) {
 			return last
 		}
 	}

@@ -398,14 +398,18 @@ func (c *corosync) deliver(handle func(*corosync)) {
 	}
 }
 
-// reload asks for a reload: every member reads its own file.
-func (c *corosync) reload() {
+// reload asks for a reload: every member reads its own file. The answer comes
+// when this one has got the message.
+func (c *corosync) reload() (answered func() bool) {
+	got := false
 	asked := c.m.w.now
 	c.m.w.reloading(asked)
 	c.cast(func(to *corosync) {
+		got = got || to == c
 		to.m.w.reloading(asked)
 		to.reread()
 	})
+	return func() bool { return got }
 }
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its

@@ -143,7 +143,7 @@ type player struct {
 	o      *Outcome
 	rng    *rand.Rand
 	before string
-	missed map[*Machine]bool // machines that were away at some time
+	missed map[*Machine]bool // members that a plan was made without, since they were away
 	after  []string          // one for each who planned it
 }
 
@@ -184,7 +184,6 @@ func run(t *testing.T, s Schedule) Outcome {
 		w.faults = append(w.faults, &f)
 	}
 	p.missed = map[*Machine]bool{}
-	w.away = func(m *Machine) { p.missed[m] = true }
 	w.trace = &o.Trace
 	if s.Verbose {
 		w.told = p.tell
@@ -305,6 +304,11 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 	p.spoil(plan)
 	p.mu.Lock()
 	p.after = append(p.after, string(final(plan)))
+	for _, m := range p.all[:p.sc.Members] {
+		if !slices.Contains(plan.NodeNames(), m.name) {
+			p.missed[m] = true
+		}
+	}
 	p.mu.Unlock()
 	if main && p.before != "" {
 		var steps []string
@@ -467,10 +471,10 @@ func (p *player) judge(ctx context.Context) {
 	}
 }
 
-// owed tells whether a machine may be behind: it was down while one command was
-// carried out in spite of it.
+// owed tells whether a machine may be behind: it was away when a command was
+// planned and carried out in spite of it.
 func (p *player) owed(m *Machine) bool {
-	return len(p.after) > 1 && m.corosync == nil && p.missed[m] && slices.ContainsFunc(p.all, func(o *Machine) bool {
+	return m.corosync == nil && p.missed[m] && slices.ContainsFunc(p.all, func(o *Machine) bool {
 		return o.corosync != nil && o.File(cluster.ConfPath) != m.File(cluster.ConfPath)
 	})
 }

@@ -683,7 +683,12 @@ func (sh *shell) reload() error {
 	if c == nil {
 		return errors.New("corosync-cfgtool -R: Could not initialize corosync configuration API error 2")
 	}
-	c.reload()
+	for answered := c.reload(); !answered(); {
+		sh.pause(sh.w.between(time.Millisecond, 10*time.Millisecond))
+		if !c.alive() {
+			return errors.New("corosync-cfgtool -R: Could not reload configuration: CS_ERR_LIBRARY")
+		}
+	}
 	sh.pause(sh.w.between(33*time.Millisecond, 60*time.Millisecond))
 	if c.failed != "" {
 		return fmt.Errorf("corosync-cfgtool -R: Could not reload configuration: %s", c.failed)

@@ -67,9 +67,6 @@ func (w *World) Secret(content string) {
 // lost tells that a machine, or its corosync, is lost by accident.
 func (w *World) lost(m *Machine) {
 	delete(w.watch.fit, m)
-	if w.away != nil {
-		w.away(m)
-	}
 	w.watch.losses++
 	if w.watch.lost = w.now; w.now-w.watch.reload < askedYet {
 		w.watch.blind = w.now + tokenYet

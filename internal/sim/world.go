@@ -45,7 +45,6 @@ type World struct {
 	entries  map[string]*cluster.Entry
 	rival    func()
 	told     func(*call, error)
-	away     func(*Machine)
 	watch    watch
 }
 
