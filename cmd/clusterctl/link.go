@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -200,16 +199,22 @@ func (a *app) linkList(ctx context.Context) error {
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "links": links})
 	}
+	return printLinks(a.streams, links)
+}
+
+// printLinks is a table for each link and, where these do not show at a glance
+// who reaches whom, one of node by node.
+func printLinks(s *cli.Streams, links []cluster.LinkInfo) error {
 	down := false
 	for i, l := range links {
 		if i > 0 {
-			fmt.Fprintln(a.env.Out)
+			fmt.Fprintln(s.Out)
 		}
 		what := fmt.Sprintf("Link %d: port %d", l.Number, l.Port)
 		if l.Mode != "" {
 			what += fmt.Sprintf(", priority %d, %s", l.Priority, l.Mode)
 		}
-		heading(a.env.Out, what)
+		heading(s.Out, what)
 		table := cli.NewTable("NODE", "ADDRESS", "REACHES", "DOES NOT REACH", "LATENCY", "MTU")
 		for _, n := range l.Nodes {
 			states := map[string]string{}
@@ -221,16 +226,16 @@ func (a *app) linkList(ctx context.Context) error {
 			latency, mtu := measured(n)
 			table.Row(cli.Text(n.Name), cli.Text(n.Address), reached, not, cli.Text(latency), cli.Text(mtu))
 		}
-		if err := table.Render(a.streams); err != nil {
+		if err := table.Render(s); err != nil {
 			return err
 		}
 	}
-	if len(links) > 2 || down {
-		fmt.Fprintln(a.env.Out)
-		heading(a.env.Out, "Links by which a node reaches another")
-		return a.linkMatrix(links)
+	if len(links) <= 2 && !down {
+		return nil
 	}
-	return nil
+	fmt.Fprintln(s.Out)
+	heading(s.Out, "Links by which a node reaches another")
+	return linkMatrix(s, links)
 }
 
 // measured is the longest latency and the smallest MTU towards the others.
@@ -252,41 +257,68 @@ func measured(n cluster.LinkNode) (latency, mtu string) {
 	return latency, mtu
 }
 
-// linkMatrix has a row and a column for each node.
-func (a *app) linkMatrix(links []cluster.LinkInfo) error {
-	states := map[string]map[string][]string{} // from, to: the links that are connected
-	var names []string
+// linkMatrix has a row and a column for each node or, when that is too wide, a
+// row for each pair of nodes between which a link is down.
+func linkMatrix(s *cli.Streams, links []cluster.LinkInfo) error {
+	reach := map[[2]string][]string{} // from, to: the links that are connected, "-" for one that is not
+	var names, numbers []string
 	for _, l := range links {
+		numbers = append(numbers, strconv.Itoa(l.Number))
 		for _, n := range l.Nodes {
-			if states[n.Name] == nil {
-				states[n.Name] = map[string][]string{}
+			if !slices.Contains(names, n.Name) {
 				names = append(names, n.Name)
 			}
-			for _, to := range slices.Sorted(maps.Keys(n.Peers)) {
+			for to, p := range n.Peers {
 				text := "-"
-				if n.Peers[to].State == "connected" {
+				if p.State == "connected" {
 					text = strconv.Itoa(l.Number)
 				}
-				states[n.Name][to] = append(states[n.Name][to], text)
+				reach[[2]string{n.Name, to}] = append(reach[[2]string{n.Name, to}], text)
 			}
 		}
 	}
+	cell := func(from, to string) cli.Cell {
+		switch text := strings.Join(reach[[2]string{from, to}], " "); {
+		case from == to:
+			return cli.Text("")
+		case text == "":
+			return cli.Styled(cli.Dim, "?")
+		case strings.Contains(text, "-"):
+			return cli.Styled(cli.Bad, text)
+		default:
+			return cli.Styled(cli.OK, text)
+		}
+	}
+	all := strings.Join(numbers, " ")
+	width := 0
+	for _, n := range append([]string{"FROM"}, names...) {
+		width = max(width, len(n))
+	}
+	for _, n := range names {
+		width += 2 + max(len(n), len(all))
+	}
 	table := cli.NewTable(append([]string{"FROM"}, names...)...)
+	wide := width > 80
+	if wide {
+		table = cli.NewTable("FROM", "TO", "LINKS")
+	}
+	whole := true
 	for _, from := range names {
 		row := []cli.Cell{cli.Text(from)}
 		for _, to := range names {
-			switch text := strings.Join(states[from][to], " "); {
-			case from == to:
-				row = append(row, cli.Text(""))
-			case text == "":
-				row = append(row, cli.Styled(cli.Dim, "?"))
-			case strings.Contains(text, "-"):
-				row = append(row, cli.Styled(cli.Bad, text))
-			default:
-				row = append(row, cli.Styled(cli.OK, text))
+			c := cell(from, to)
+			if row = append(row, c); wide && from != to && c.Text != all {
+				table.Row(cli.Text(from), cli.Text(to), c)
+				whole = false
 			}
 		}
-		table.Row(row...)
+		if !wide {
+			table.Row(row...)
+		}
 	}
-	return table.Render(a.streams)
+	if wide && whole {
+		_, err := fmt.Fprintf(s.Out, "each reaches each by %s\n", all)
+		return err
+	}
+	return table.Render(s)
 }
