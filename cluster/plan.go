@@ -159,6 +159,7 @@ const (
 	OpWrite   OpKind = "write"   // write Blob to Path.new, mode Mode
 	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
 	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
+	OpReach   OpKind = "reach"   // see that each of the addresses Name answers
 	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
 )
 

@@ -20,6 +20,7 @@ type linkOptions struct {
 	network   string
 	priority  int
 	port      int
+	restart   bool
 }
 
 func (a *app) linkCmd() *cobra.Command {
@@ -42,11 +43,16 @@ func (o *linkOptions) flags(c *cobra.Command, network bool) {
 	f.StringArrayVar(&o.addresses, "address", nil, "NODE=ADDR: the address of one node (repeatable)")
 	f.IntVar(&o.priority, "priority", 0, "0 to 255: in passive mode the link of the highest priority is used first")
 	f.IntVar(&o.port, "port", 0, "UDP port of the link")
+	o.restartFlag(c)
+}
+
+func (o *linkOptions) restartFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&o.restart, "restart", false, "also what takes a stop of all nodes: with corosync 2, udpu and udp")
 }
 
 // change reads what was asked for.
 func (o *linkOptions) change(c *cobra.Command, number string) (cluster.LinkChange, error) {
-	l := cluster.LinkChange{Addrs: map[string]string{}}
+	l := cluster.LinkChange{Addrs: map[string]string{}, Restart: o.restart}
 	var err error
 	if l.Number, err = linkNumber(number); err != nil {
 		return l, err
@@ -89,10 +95,14 @@ func (a *app) linkAddCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add N [CIDR]",
 		Short: "Add a link to the running cluster",
-		Long: `Add knet link N to the running cluster: every node gets an address on it in one
-change, activated by one reload, and the link is there when all members are
-connected on it; else all is taken back. Nodes without a name get one, which
-several links need.
+		Long: `Add link N to the running cluster: every node gets an address on it in one change,
+activated by one reload, and the link is there when all members are connected on
+it; else all is taken back. Nodes without a name get one, which several links
+need.
+
+With corosync 2 there can be a second link, its ring 1. It takes --restart: each
+node first sees that it reaches all others there, then corosync is stopped on all
+nodes before it is started on any. That is asked about. rrp_mode becomes passive.
 
 With CIDR each node's own address in that network is taken; exactly one must be
 there on each node. --address names one by hand.`,
@@ -110,7 +120,7 @@ there on each node. --address names one by hand.`,
 			if !l.Network.IsValid() && len(l.Addrs) == 0 {
 				return usageText("link add %s: name a network, as in 10.0.1.0/24, or each node's address with --address NODE=ADDR", list[0])
 			}
-			return a.linkChange(c.Context(), func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanLinkAdd(l, v) })
+			return a.linkChange(c.Context(), cluster.PlanLinkAdd, l)
 		},
 	}
 	o.flags(c, false)
@@ -118,21 +128,24 @@ there on each node. --address names one by hand.`,
 }
 
 func (a *app) linkRemoveCmd() *cobra.Command {
-	return &cobra.Command{
+	o := &linkOptions{}
+	c := &cobra.Command{
 		Use:     "remove N",
 		Aliases: []string{"rm"},
 		Short:   "Remove a link from the running cluster",
-		Long: `Remove knet link N from the running cluster. It is refused unless another link
-connects all members now.`,
+		Long: `Remove link N from the running cluster. It is refused unless another link connects
+all members now. With corosync 2 it takes --restart, which see at link add.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, list []string) error {
-			n, err := linkNumber(list[0])
+			l, err := o.change(c, list[0])
 			if err != nil {
 				return err
 			}
-			return a.linkChange(c.Context(), func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanLinkRemove(n, v) })
+			return a.linkChange(c.Context(), cluster.PlanLinkRemove, l)
 		},
 	}
+	o.restartFlag(c)
+	return c
 }
 
 func (a *app) linkSetCmd() *cobra.Command {
@@ -140,10 +153,14 @@ func (a *app) linkSetCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set N",
 		Short: "Change addresses, port or priority of a link",
-		Long: `Change knet link N of the running cluster. corosync cannot move a link: for other
-addresses, or another port, it is removed by one reload and added again by a
-second, and meanwhile another link must connect all members. A priority takes
-one reload.`,
+		Long: `Change link N of the running cluster, and so move it to another network. corosync
+does not move a link: for other addresses, or another port, it is removed by one
+reload and added again by a second, while another link connects all members.
+Where none does, there is a link more for as long as it takes, which has the new
+addresses and a port of its own: the old ones go only when all members are
+connected on the new ones. A priority takes one reload.
+
+With corosync 2, and with udpu and udp, it takes --restart, which see at link add.`,
 		Example: `  clusterctl link set 0 --network 10.0.7.0/24
   clusterctl link set 1 --address n2=10.0.1.22
   clusterctl link set 1 --priority 10`,
@@ -156,17 +173,22 @@ one reload.`,
 			if !l.Network.IsValid() && len(l.Addrs) == 0 && l.Priority == nil && l.Port == nil {
 				return usageText("link set %s: say what to change: --network, --address, --priority or --port", list[0])
 			}
-			return a.linkChange(c.Context(), func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanLinkSet(l, v) })
+			return a.linkChange(c.Context(), cluster.PlanLinkSet, l)
 		},
 	}
 	o.flags(c, true)
 	return c
 }
 
-func (a *app) linkChange(ctx context.Context, plan func(*cluster.View) (*cluster.Plan, error)) error {
+func (a *app) linkChange(ctx context.Context, plan func(cluster.LinkChange, *cluster.View) (*cluster.Plan, error), l cluster.LinkChange) error {
 	return a.confPlan(ctx, func(_ context.Context, v *cluster.View, _ map[string]cluster.Node) (*cluster.Plan, error) {
-		return plan(v)
-	}, func(changed) string { return "" })
+		return plan(l, v)
+	}, func(c changed) string {
+		if c.plan.StopsAll() {
+			return fmt.Sprintf("Stop corosync on every node of %s, change link %d, and start it again?", theCluster(c.plan.Cluster), l.Number)
+		}
+		return ""
+	})
 }
 
 func (a *app) linkListCmd() *cobra.Command {
