@@ -188,6 +188,7 @@ type Want struct {
 	Quorate  bool          `json:"quorate"`            // each of them is quorate
 	Links    []int         `json:"links,omitempty"`    // each is connected to each on these links
 	Soft     bool          `json:"soft,omitempty"`     // links that stay down are only warned of
+	Most     bool          `json:"most,omitempty"`     // so are members that stay away, if the others are quorate
 	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
 	Expected int           `json:"expected,omitempty"` // votes that each expects
 	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good
