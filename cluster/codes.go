@@ -55,6 +55,7 @@ const (
 	CodeNotRoot       Code = "not-root"
 	CodeVersion       Code = "version"
 	CodeVersionMix    Code = "version-mix"
+	CodeMulticast     Code = "multicast"
 	CodeClock         Code = "clock"
 	CodeDiskFull      Code = "disk-full"
 	CodeLayout        Code = "layout"
@@ -147,6 +148,7 @@ func CodeTable() []CodeInfo {
 		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
 		{CodeVersion, Refused, "a corosync version that cannot do what is asked"},
 		{CodeVersionMix, Refused, "corosync versions that differ between nodes"},
+		{CodeMulticast, Refused, "with multicast, what else in the network would disturb the cluster"},
 		{CodeClock, Refused, "clocks that are apart"},
 		{CodeDiskFull, Refused, "no room for the configuration and the journal on a node"},
 		{CodeLayout, Refused, "a node whose cluster configuration is managed by something else"},

@@ -41,6 +41,10 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		s.free(&ps, f)
 	}
 	together(&ps, facts)
+	if s.Transport == "udp" {
+		ps.warn(CodeMulticast, "", "make sure that no cluster in its networks has that name",
+			"with multicast the name %s stands for the address at which the nodes hear each other: another cluster of that name would be heard, too", s.Name)
+	}
 	nodes := s.place(&ps, facts)
 	if err := ps.err(); err != nil {
 		return nil, err

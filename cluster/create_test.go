@@ -221,6 +221,21 @@ func TestCreateRefusesWhatCorosync2DoesNotHave(t *testing.T) {
 	}
 }
 
+// Clusters of one name in one network are one to multicast.
+func TestMulticastIsWarnedOf(t *testing.T) {
+	for transport, want := range map[string]bool{"udp": true, "udpu": false} {
+		s := request("n1", "n2", "n3")
+		s.Transport = transport
+		p, err := cluster.PlanCreate(s, corosync2(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(p.Notes.Error(), "another cluster of that name would be heard"); got != want {
+			t.Errorf("%s: warned of another cluster: %t, want %t", transport, got, want)
+		}
+	}
+}
+
 func TestCreateSetsTwoNodeForTwoNodesOnly(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		var names []string

@@ -492,6 +492,9 @@ func (r *run) do(ctx context.Context, step Step) error {
 	if err != nil || step.Do.Want == nil {
 		return err
 	}
+	if step.Do.Want.Most {
+		return r.awaitMost(ctx, *step.Do.Want)
+	}
 	return r.await(ctx, *step.Do.Want)
 }
 

@@ -159,6 +159,7 @@ const (
 	OpWrite   OpKind = "write"   // write Blob to Path.new, mode Mode
 	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
 	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
+	OpReach   OpKind = "reach"   // see that each of the addresses Name answers
 	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
 )
 
@@ -187,6 +188,7 @@ type Want struct {
 	Quorate  bool          `json:"quorate"`            // each of them is quorate
 	Links    []int         `json:"links,omitempty"`    // each is connected to each on these links
 	Soft     bool          `json:"soft,omitempty"`     // links that stay down are only warned of
+	Most     bool          `json:"most,omitempty"`     // so are members that stay away, if the others are quorate
 	Version  uint64        `json:"version,omitempty"`  // the config_version that each runs, after a reload without complaint
 	Expected int           `json:"expected,omitempty"` // votes that each expects
 	Later    bool          `json:"later,omitempty"`    // a higher config_version than Version is as good

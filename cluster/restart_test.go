@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 func TestRestartIsOneNodeAfterTheOther(t *testing.T) {
@@ -118,5 +119,67 @@ func TestRestartRefusesWhatWouldNotComeBack(t *testing.T) {
 	w.give(edited(t, w.Machine("n1").Running(), 9), "n1", "n2", "n3")
 	if _, err := cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n2"}}, w.view(t)); len(cluster.ProblemsOf(err)) == 0 {
 		t.Error("with files that are ahead of what runs: planned")
+	}
+}
+
+// Whatever stops corosync on a node is refused while something would fence the
+// node for it; what does not is not.
+func TestWhatStopsCorosyncIsRefusedWhereANodeWouldBeFenced(t *testing.T) {
+	fencers := map[string]func(*cluster.Facts){
+		"sbd":                    func(f *cluster.Facts) { f.Units["sbd"] = cluster.Unit{Loaded: true, Active: "active"} },
+		"dlm":                    func(f *cluster.Facts) { f.DLM = true },
+		"HA of Proxmox":          func(f *cluster.Facts) { f.Units["pve-ha-lrm"] = cluster.Unit{Loaded: true, Active: "active"} },
+		"pacemaker with fencing": func(f *cluster.Facts) { f.Fencing = cluster.FencingOn },
+	}
+	link := cluster.LinkChange{Number: 0, Network: network1, Restart: true}
+	tests := []struct {
+		name    string
+		edit    func(*corosyncconf.File) error
+		plan    func(*cluster.View) (*cluster.Plan, error)
+		refused bool
+	}{
+		{"restart n2", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n2"}}, v)
+		}, true},
+		{"restart --all", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
+		}, true},
+		{"restart n1", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n1"}}, v)
+		}, false},
+		{"stop n2", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanStop(cluster.ServiceSpec{Nodes: []string{"n2"}}, v)
+		}, true},
+		{"stop --all", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanStop(cluster.ServiceSpec{All: true}, v)
+		}, true},
+		{"link set of udpu", overUDPU, func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanLinkSet(link, v) }, true},
+		{"link set of knet", oneLink, func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanLinkSet(link, v) }, false},
+		{"conf set, one after the other", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			s := set(t, "totem.link_mode", "active")
+			s.Restart = true
+			return cluster.PlanConf(s, v)
+		}, true},
+		{"conf set, all at once", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			s := set(t, "totem.cluster_name", "other")
+			s.Restart = true
+			return cluster.PlanConf(s, v)
+		}, true},
+		{"disable", nil, func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanEnable(cluster.ServiceSpec{All: true}, v, false)
+		}, false},
+	}
+	for _, tt := range tests {
+		for what, on := range fencers {
+			t.Run(tt.name+", "+what, func(t *testing.T) {
+				v := running(t, 3, 3, tt.edit).view(t)
+				on(v.Nodes[1].Facts)
+				_, err := tt.plan(v)
+				refused := slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == cluster.CodeFence && p.Node == "n2" && p.Remedy != "" })
+				if refused != tt.refused || !tt.refused && err != nil {
+					t.Errorf("refused: %t, want %t; %v", refused, tt.refused, err)
+				}
+			})
+		}
 	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"clusterctl/corosyncconf"
 	"clusterctl/quorum"
@@ -160,17 +161,44 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 			}
 		}
 		if !after.Quorate {
-			p.Notes.warn(CodeQuorum, "", "start the others as well", "the cluster will not be quorate: %d of %d votes, %d needed; away: %s",
+			p.Notes.warn(CodeQuorum, "", enough(names[0], after.Votes), "the cluster will not be quorate: %d of %d votes, %d needed; away: %s",
 				after.Votes, after.Expected, after.Quorum, andList(v.without(members)))
 		}
-		start := unitStep("start", OpStart, "corosync", names)
-		start.Do.Want = &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
-		p.Steps = append(p.Steps, start)
 	}
-	if len(paced) > 0 {
-		p.Steps = append(p.Steps, unitStep("pacemaker", OpStart, "pacemaker", paced))
+	seen := &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
+	pace := unitStep("pacemaker", OpStart, "pacemaker", paced)
+	switch {
+	case len(names) > 0 && s.All:
+		p.Steps = startAll(names, *seen, pace)
+	case len(names) > 0:
+		start := unitStep("start", OpStart, "corosync", names)
+		start.Do.Want = seen
+		p.Steps = append(p.Steps, start)
+		fallthrough
+	default:
+		if len(paced) > 0 {
+			p.Steps = append(p.Steps, pace)
+		}
 	}
 	return p, nil
+}
+
+// startAll are the steps of starting whatever can be started, as after a power
+// cut: one node that does not come up must not keep the others down. So nothing
+// is taken back, and in the end what is missing is an error.
+func startAll(names []string, seen Want, pace Step) []Step {
+	const stands = "what could be started runs"
+	start := unitStep("start", OpStart, "corosync", names)
+	start.Do.Soft, start.Stands = true, stands
+	most, all := seen, seen
+	most.Most, all.Deadline = true, 10*time.Second
+	form := Step{ID: "form", What: "see them come together", Class: ClassStart, Do: Act{Nodes: names, Soft: true, Want: &most}}
+	rest := Step{ID: "rest", What: "see that all came up", Class: ClassStart, Do: Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &all}}
+	if len(pace.Do.Nodes) == 0 {
+		return []Step{start, form, rest}
+	}
+	pace.Do.Soft, pace.Stands = true, stands
+	return []Step{start, form, pace, rest}
 }
 
 // PlanStop plans the stop of nodes. A plan without steps means that none of

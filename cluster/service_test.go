@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,87 @@ func TestAllLeavesTheDeadOut(t *testing.T) {
 		if _, err := plan(cluster.ServiceSpec{Nodes: []string{"n3"}}, w.view(t)); err == nil {
 			t.Errorf("%s n3 is planned, although it is dead", verb)
 		}
+	}
+}
+
+// down is a cluster of which no node runs, as after a power cut; corosync does not
+// start on some.
+func down(t *testing.T, size int, broken ...string) (*world, *cluster.View) {
+	t.Helper()
+	w := running(t, size, size, nil)
+	w.Trouble = nil
+	v := w.view(t)
+	for i := range v.Nodes {
+		m := w.Machine(v.Nodes[i].Name)
+		m.Stop("corosync")
+		if slices.Contains(broken, m.Name()) {
+			m.Fail = func(_ cluster.Note, op cluster.Op) error {
+				if op.Kind == cluster.OpStart {
+					return errors.New("no such device")
+				}
+				return nil
+			}
+		}
+	}
+	w.Settle()
+	for i := range v.Nodes {
+		v.Nodes[i].Facts = w.Machine(v.Nodes[i].Name).Facts()
+	}
+	return w, v
+}
+
+// One node that does not come up keeps no other down, and is named.
+func TestAColdStartBringsUpWhatItCan(t *testing.T) {
+	tests := map[string]struct {
+		size      int
+		broken    []string
+		says, not string
+	}{
+		"all come up":                 {3, nil, "", ""},
+		"one does not":                {3, []string{"n3"}, "n3: see that all came up: no such device", "n1"},
+		"too few for quorum":          {5, []string{"n2", "n3", "n5"}, "not quorate: 2 of 5 votes are present, 3 are needed; away: n2, n3 and n5; start the others as well or, only if they are down for sure, go on without them: clusterctl -H n1 expected 2", "such device"},
+		"none does":                   {3, []string{"n1", "n2", "n3"}, "no such device", "quorate"},
+		"the only one that has to be": {1, nil, "", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, v := down(t, tt.size, tt.broken...)
+			p, err := cluster.PlanStart(cluster.ServiceSpec{All: true}, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = w.carryOut(t, p)
+			text := ""
+			if err != nil {
+				text = cluster.ProblemsOf(err).Error()
+				if cluster.Stood(err) == "" {
+					t.Errorf("it does not say that what was started stands: %v", err)
+				}
+			}
+			if !strings.Contains(text, tt.says) || (tt.says == "") != (text == "") || tt.not != "" && strings.Contains(text, tt.not) {
+				t.Errorf("want %q, and nothing of %q, got %q", tt.says, tt.not, text)
+			}
+			for _, m := range w.Machines() {
+				if m.Active("corosync") == slices.Contains(tt.broken, m.Name()) {
+					t.Errorf("%s: corosync runs: %t", m.Name(), m.Active("corosync"))
+				}
+			}
+			if open := w.open(); len(open) > 0 {
+				t.Errorf("the operation is open on %q", open)
+			}
+		})
+	}
+}
+
+func TestAColdStartSaysWhatIsMissingBeforehand(t *testing.T) {
+	_, v := down(t, 5)
+	for i := range v.Nodes[2:] {
+		v.Nodes[2+i].Facts, v.Nodes[2+i].Err = nil, errors.New("no route")
+	}
+	p, err := cluster.PlanStart(cluster.ServiceSpec{All: true}, v)
+	const want = "the cluster will not be quorate: 2 of 5 votes, 3 needed; away: n3, n4 and n5; start the others as well or, only if they are down for sure, go on without them: clusterctl -H n1 expected 2"
+	if err != nil || !strings.Contains(p.Notes.Error(), want) {
+		t.Errorf("want %q, got %v, %v", want, err, p)
 	}
 }
 

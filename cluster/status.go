@@ -552,13 +552,16 @@ func (s *Status) together(a, b string) bool {
 	return slices.ContainsFunc(s.Partitions, func(p []string) bool { return slices.Contains(p, a) && slices.Contains(p, b) })
 }
 
-// port is the UDP port of a link: 5405 plus its number, unless the file says
-// otherwise (totemconfig.c in corosync 3).
+// port is the UDP port of a link: unless the file says otherwise it is 5405, and
+// with knet one more for each link (totemconfig.c).
 func port(c corosyncconf.Config, link int) int {
 	for _, i := range c.Interfaces {
 		if i.Number == link && i.Port != 0 {
 			return i.Port
 		}
+	}
+	if c.Totem.Transport != "knet" {
+		return 5405
 	}
 	return 5405 + link
 }

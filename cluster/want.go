@@ -66,6 +66,51 @@ func (r *run) await(ctx context.Context, w Want) error {
 	})
 }
 
+// awaitMost waits as await does, for those of the members that run corosync. When
+// some of these do not find each other, that is only warned of if others are as
+// wanted without them.
+func (r *run) awaitMost(ctx context.Context, w Want) error {
+	var down []string
+	w.Members = slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
+		_, err := r.up(ctx, m.Name)
+		if err != nil {
+			down = append(down, m.Name)
+		}
+		return err != nil
+	})
+	err := r.await(ctx, w)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	var best Member
+	var q quorum.Status
+	for _, m := range w.Members {
+		rt, err := r.up(ctx, m.Name)
+		if err == nil && rt.Err == nil && (rt.Quorum.Quorate && !q.Quorate || rt.Quorum.Quorate == q.Quorate && rt.Quorum.Total > q.Total) {
+			best, q = m, rt.Quorum
+		}
+	}
+	if q.Quorate {
+		return r.soften(ctx, err)
+	}
+	if best.Name == "" || !w.Quorate {
+		return err
+	}
+	for _, m := range w.Members {
+		if !slices.ContainsFunc(q.Members, func(o quorum.Member) bool { return o.NodeID == m.ID }) {
+			down = append(down, m.Name)
+		}
+	}
+	var ps Problems
+	ps.add(CodeNotQuorate, "", enough(best.Name, q.Total), "not quorate: %d of %d votes are present, %d are needed; away: %s", q.Total, q.Expected, q.Quorum, andList(down))
+	return ps
+}
+
+// enough says how the votes that are present can be made to be enough.
+func enough(host string, votes int) string {
+	return fmt.Sprintf("start the others as well or, only if they are down for sure, go on without them: clusterctl -H %s expected %d", host, votes)
+}
+
 // notFormed makes the error of a Want that was not met in time, with the end
 // of corosync's journal on the node.
 func (r *run) notFormed(n Node, w Want, missing string) error {

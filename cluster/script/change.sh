@@ -296,6 +296,16 @@ op_reread() { # KEY HASH - - - - NODEID
     sleep 0.1
   done
 }
+answers() { # ADDRESS: a ping, or TCP port 22, which may be closed
+  local out
+  ping -q -c 3 -i 0.2 -W 2 "$1" && return
+  out=$(timeout 2 bash -c ': <"/dev/tcp/$0/22"' "$1" 2>&1) || [[ $out == *refused* ]]
+} >/dev/null 2>&1 </dev/null
+op_reach() { # - - - - - ADDRESSES
+  local addr silent
+  silent=$(for addr in $6; do answers "$addr" || echo "$addr" & done; wait)
+  [ -z "$silent" ] || fail "no answer from" $silent "(ping, TCP port 22): check the network, and what a firewall lets through"
+}
 op_owe() { # PATH HASH - - - NAMES: who left with the key
   local hash names name
   { read -r hash && read -r names; } <"$1" 2>/dev/null

@@ -5,10 +5,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
 	"clusterctl/cluster"
+	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
 )
 
@@ -57,33 +59,40 @@ func (s *site) network(err error) {
 	}
 }
 
-// A cluster moves from one network to another, link by link, and nobody misses
-// anybody meanwhile.
+// A cluster moves from one network to another, with one link and with two, and
+// nobody misses anybody meanwhile.
 func TestNodeLinks(t *testing.T) {
 	for _, size := range []int{3, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := newSite(t, lab.Options{Nodes: size, Links: 3})
 			net := func(i int) string { return s.Net(i).String() }
 			s.must(0, append(append([]string{"create", "prod"}, s.names()...), "--link", net(0))...)
-			s.on("n2", "sed -i 's/^nodelist {/# The rack by the window.\\n&/' "+cluster.ConfPath)
+			s.on("n2", "sed -i '/ name: n/d; s/^nodelist {/# The rack by the window.\\n&/' "+cluster.ConfPath)
 			s.must(0, "-H", "n1", "conf", "sync", "--from", "n2")
 			watchers := s.watch(s.names()...)
 
-			r := s.must(1, "-H", "n1", "link", "remove", "0")
+			// Without names they are dialled at their addresses, to which the admin has no route.
+			byAddress := []string{"-H", "n1", "-J", "n1", "--accept-new-host-keys", "link"}
+			r := s.must(1, append(byAddress, "remove", "0")...)
 			if !strings.Contains(r.err, "add another link first") {
 				t.Errorf("removing the only link: %v", r)
 			}
+			s.must(0, append(byAddress, "set", "0", "--network", net(2))...)
+			s.linked(map[int]int{0: 2})
+			if n := strings.Count(s.conf("n3"), " name: n"); n != size {
+				t.Errorf("%d of %d nodes have a name:\n%s", n, size, s.conf("n3"))
+			}
 			s.must(0, "-H", "n1", "link", "add", "1", net(1), "--priority", "5")
-			s.linked(map[int]int{0: 0, 1: 1})
-			s.must(0, "-H", "n1", "link", "set", "1", "--network", net(2))
-			s.linked(map[int]int{0: 0, 1: 2})
+			s.linked(map[int]int{0: 2, 1: 1})
+			s.must(0, "-H", "n1", "link", "set", "1", "--network", net(0))
+			s.linked(map[int]int{0: 2, 1: 0})
 			s.must(0, "-H", "n1", "link", "set", "0", "--network", net(1), "--port", "5505")
-			s.linked(map[int]int{0: 1, 1: 2})
+			s.linked(map[int]int{0: 1, 1: 0})
 			if port := s.on("n1", "ss -Hlun 'sport = :5505'"); port == "" {
 				t.Error("nobody listens on port 5505")
 			}
 			s.must(0, "-H", "n1", "link", "remove", "0")
-			s.linked(map[int]int{1: 2})
+			s.linked(map[int]int{1: 0})
 			if !strings.Contains(s.conf("n3"), "# The rack by the window.\nnodelist {") {
 				t.Error("the comment is gone")
 			}
@@ -112,17 +121,74 @@ func TestNodeLinksAreNotTakenAway(t *testing.T) {
 	s.network(s.Node("n3").Heal(s.t.Context(), 1))
 	s.await("link 1 is back", func() bool { return s.ctl("-H", "n1", "status").code == 0 })
 
-	// A link that does not connect is taken back.
+	// A link that does not connect is taken back; to move one there is not begun.
 	s.network(s.Node("n3").Cut(s.t.Context(), 2))
 	r := s.must(1, "-H", "n1", "link", "add", "2", net(2))
 	if !strings.Contains(r.err, "link 2") {
 		t.Errorf("%v", r)
 	}
 	s.healthyOn(2)
-	if after := s.conf("n1"); versionOf(t, after) <= versionOf(t, before) || strings.Contains(after, "ring2_addr") {
+	after := s.conf("n1")
+	if versionOf(t, after) <= versionOf(t, before) || strings.Contains(after, "ring2_addr") {
 		t.Errorf("not taken back:\n%s", after)
 	}
+	r = s.must(1, "-H", "n1", "link", "set", "1", "--network", net(2))
+	if !strings.Contains(r.err, "n1: see that each node reaches each at its address on link 1: no answer from "+s.Node("n3").Addr(2).String()) || s.conf("n1") != after {
+		t.Errorf("%v", r)
+	}
+
+	// The only link does not go before the temporary one connects all.
+	s.must(0, "-H", "n1", "link", "remove", "1")
+	r = s.must(1, "-H", "n1", "link", "set", "0", "--network", net(2))
+	if !strings.Contains(r.err, "link 1 to n3 is disconnected") {
+		t.Errorf("%v", r)
+	}
+	s.linked(map[int]int{0: 0})
 	for _, w := range watchers {
 		w.whole(t, 3)
+	}
+}
+
+// With udpu the cluster stands still while it moves, and only if the new network
+// is there.
+func TestNodeUDPUMovesWhileAllAreStopped(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 3})
+	net := func(i int) string { return s.Net(i).String() }
+	s.must(0, append(append([]string{"create", "prod"}, s.names()...), "--link", net(0), "--transport", "udpu", "--crypto-cipher", "none", "--crypto-hash", "none")...)
+	watchers := s.watch(s.names()...)
+	before := s.state()
+	for _, tt := range []struct {
+		says string
+		code int
+		args []string
+	}{
+		{"link 1: transport udpu has one link", cli.ExitUsage, []string{"add", "1", net(1)}},
+		{"all nodes must be stopped", cli.ExitFailed, []string{"set", "0", "--network", net(1)}},
+		{"--yes", cli.ExitUsage, []string{"set", "0", "--network", net(1), "--restart"}},
+	} {
+		if r := s.must(tt.code, append([]string{"-H", "n1", "link"}, tt.args...)...); !strings.Contains(r.err, tt.says) {
+			t.Errorf("no %q in %v", tt.says, r)
+		}
+	}
+	s.network(s.Node("n3").Cut(s.t.Context(), 1))
+	r := s.must(cli.ExitFailed, "-H", "n1", "link", "set", "0", "--network", net(1), "--restart", "--yes")
+	if !strings.Contains(r.err, "no answer from "+s.Node("n3").Addr(1).String()) {
+		t.Errorf("%v", r)
+	}
+	s.network(s.Node("n3").Heal(s.t.Context(), 1))
+	for _, w := range watchers {
+		w.whole(t, 3)
+	}
+	if after := s.state(); !maps.Equal(before, after) {
+		t.Errorf("something has changed: %v", after)
+	}
+	s.must(0, "-H", "n1", "link", "set", "0", "--network", net(1), "--restart", "--yes")
+	s.must(0, "-H", "n1", "status")
+	for _, l := range s.links() {
+		for i, n := range l.Nodes {
+			if want := s.Node(s.names()[i]).Addr(1).String(); n.Address != want {
+				t.Errorf("%s has the address %s, want %s", n.Name, n.Address, want)
+			}
+		}
 	}
 }

@@ -19,6 +19,10 @@ func (a *app) startCmd() *cobra.Command {
 		Short: "Start corosync on nodes of the cluster",
 		Long: `Start corosync, and pacemaker where it belongs to it, and wait until the nodes
 are members. A node whose corosync.conf is not the cluster's is not started.
+
+With --all, as after a power cut, a node that does not come up keeps no other
+down: what starts goes on, and what is missing for quorum, or to be complete, is
+named in the end.
 Without NODE and --all: this machine, if it is a node.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args

@@ -255,8 +255,8 @@ func peers(l cluster.StatusLink) (up, down cli.Cell) {
 
 // shortList names a few, or says how many there are.
 func shortList(names []string, of int) string {
-	if len(names) <= 4 {
-		return strings.Join(names, " ")
+	if text := strings.Join(names, " "); len(text) <= 20 {
+		return text
 	}
 	if len(names) == of {
 		return fmt.Sprintf("all %d", of)

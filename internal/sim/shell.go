@@ -589,8 +589,22 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.forget(o.N)
 	case cluster.OpOnline:
 		return sh.quick()
+	case cluster.OpReach:
+		return sh.reach(strings.Fields(o.Name))
 	}
 	return fmt.Errorf("op_%s: command not found", o.Kind)
+}
+
+// reach is `op_reach`: a machine has its number in all of its addresses.
+func (sh *shell) reach(addrs []string) error {
+	for _, addr := range addrs {
+		for _, m := range sh.w.all {
+			if strings.HasSuffix(addr, fmt.Sprintf(".%d", m.number)) && !sh.w.linked(sh.m, m) {
+				return fmt.Errorf("no answer from %s", addr)
+			}
+		}
+	}
+	return sh.at(time.Millisecond, 400*time.Millisecond)
 }
 
 // restore is `op_restore`.
