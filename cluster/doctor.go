@@ -50,7 +50,7 @@ const (
 func Diagnose(v *View) []Cause {
 	d := &diagnosis{v: v, conf: v.config(), status: NewStatus(v), parts: partitions(v)}
 	for _, rule := range []func(*diagnosis){
-		(*diagnosis).held, (*diagnosis).operations, (*diagnosis).disk, (*diagnosis).files, (*diagnosis).keys,
+		(*diagnosis).login, (*diagnosis).held, (*diagnosis).operations, (*diagnosis).disk, (*diagnosis).keys, (*diagnosis).files,
 		(*diagnosis).firewall, (*diagnosis).interfaces, (*diagnosis).names,
 		(*diagnosis).versions, (*diagnosis).units, (*diagnosis).device, (*diagnosis).quorum, (*diagnosis).clocks, (*diagnosis).risks, (*diagnosis).logs,
 	} {
@@ -200,7 +200,7 @@ func (d *diagnosis) symptom(p Problem) *Cause {
 		d.start(c, d.v.node(p.Node))
 	case CodeConfigDrift, CodeConfigInvalid, CodeKeyDrift, CodeVersionDrift:
 		c.rank = rankVersion
-		c.by(fix{verb: fixSync}, "clusterctl conf sync")
+		d.sync(c, d.v.node(p.Node))
 	case CodeUnknownMember, CodeConfigPending, CodeEditedConfig:
 		c.rank = rankVersion
 	}
@@ -208,6 +208,24 @@ func (d *diagnosis) symptom(p Problem) *Cause {
 		c.rank = rankRisk
 	}
 	return c
+}
+
+// sync has --fix give a node, or all, what the quorate partition runs. Where a
+// member has another file under the version that runs, that is what most have.
+func (d *diagnosis) sync(c *Cause, n *ViewNode) *Cause {
+	if len(d.parts) == 0 || !d.parts[0].quorate() {
+		return c
+	}
+	f := fix{verb: fixSync}
+	if n != nil && n.active() && n.Facts.Conf.Err == nil && n.Facts.Runtime.Err == nil && n.Facts.Conf.File != nil &&
+		slices.Contains(d.parts[0].seen, n) && n.Facts.Conf.File.ConfigVersion() == n.Facts.seen().Version && n.Facts.Conf.Hash != Hash(d.v.Conf.Bytes()) {
+		for _, o := range d.parts[0].seen {
+			if o.Facts.Conf.Hash == Hash(d.v.Conf.Bytes()) && f.from == "" {
+				f.from = o.Name
+			}
+		}
+	}
+	return c.does(d.v, f)
 }
 
 func unique(lines []string) []string {

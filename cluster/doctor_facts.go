@@ -26,7 +26,8 @@ type Signs struct {
 	KeyMode    string      // octal, of the authkey; "": there is none
 	KeyOwner   string
 	KeySize    int
-	Kept       [][]byte // earlier contents of corosync.conf, newest first
+	KeyTime    time.Time // when it was changed
+	Kept       [][]byte  // earlier contents of corosync.conf, newest first
 }
 
 // LogLine is one line of a log.
@@ -58,7 +59,7 @@ type Filter struct {
 
 // parseSigns reads the sections of script/doctor.sh; nil when it did not run.
 func parseSigns(sec map[string]section) *Signs {
-	if _, ok := sec["test"]; !ok {
+	if _, ok := sec["service"]; !ok {
 		return nil
 	}
 	s := &Signs{Filter: parseFilter(string(sec["filter"].out))}
@@ -91,9 +92,11 @@ func parseSigns(sec map[string]section) *Signs {
 	}
 	s.Log = parseUnitLog(string(sec["log"].out))
 	s.Interfaces = parseInterfaces(string(sec["ifaces"].out), string(sec["ifaddrs"].out))
-	if f := strings.Fields(string(sec["keystat"].out)); len(f) == 3 {
+	if f := strings.Fields(string(sec["keystat"].out)); len(f) == 4 {
 		s.KeyMode, s.KeyOwner = f[0], f[1]
 		s.KeySize, _ = strconv.Atoi(f[2])
+		changed, _ := strconv.ParseInt(f[3], 10, 64)
+		s.KeyTime = time.Unix(changed, 0)
 	}
 	for i := range 6 {
 		if k, ok := sec[fmt.Sprintf("kept:%d", i)]; ok && k.status == 0 {
@@ -215,13 +218,15 @@ func parseFilter(out string) []Filter {
 
 var dports = regexp.MustCompile(`\b(?:udp |th )?(dport|sport) (\{[^}]*\}|\S+)`)
 
-// blocks tells whether the filter keeps UDP packets to a port away. What it
+// Blocks tells whether the filter keeps UDP packets to a port away. What it
 // says of other things than protocol and port is taken to hold for some of them.
-func (f Filter) blocks(port int) bool {
+func (f Filter) Blocks(port int) bool {
 	if f.Hook != "input" && f.Hook != "output" && f.Hook != "prerouting" && f.Hook != "postrouting" {
 		return false
 	}
-	if slices.ContainsFunc(f.Accepts, func(r string) bool { return concerns(r, port) && !strings.Contains(r, "established") && !strings.Contains(r, `"lo"`) }) {
+	if slices.ContainsFunc(f.Accepts, func(r string) bool {
+		return concerns(r, port) && !strings.Contains(r, "established") && !strings.Contains(r, `"lo"`)
+	}) {
 		return false
 	}
 	return f.Rule == "policy drop" || concerns(f.Rule, port)

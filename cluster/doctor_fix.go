@@ -23,6 +23,7 @@ type fixVerb int
 const (
 	fixNothing fixVerb = iota
 	fixStart           // start nodes
+	fixRestart         // restart nodes that take no part in quorum
 	fixSync            // conf sync
 	fixEnable          // have corosync started at boot
 	fixKeyMode         // the key is root's alone
@@ -53,6 +54,8 @@ func (f fix) command(v *View, other string) string {
 			return "clusterctl start --all"
 		}
 		return "clusterctl start " + strings.Join(f.nodes, " ")
+	case fixRestart:
+		return "clusterctl restart " + strings.Join(f.nodes, " ")
 	case fixSync:
 		if f.from != "" {
 			return "clusterctl conf sync --from " + f.from
@@ -89,6 +92,8 @@ func PlanFix(ctx context.Context, c *Cause, v *View, nodes map[string]Node) (*Pl
 	switch f.verb {
 	case fixStart:
 		return PlanStart(ServiceSpec{Nodes: f.nodes}, v)
+	case fixRestart:
+		return PlanRestart(ServiceSpec{Nodes: f.nodes}, v)
 	case fixSync:
 		s := SyncSpec{From: f.from}
 		key, err := SyncKey(ctx, s, v, nodes)

@@ -41,7 +41,8 @@ func (d *diagnosis) quorum() {
 // cold finds that corosync runs nowhere, and that nothing but a start is needed.
 func (d *diagnosis) cold() {
 	_, startable := d.away()
-	if len(startable) == 0 {
+	differ := slices.ContainsFunc(d.causes, func(c *Cause) bool { return c.rank == rankVersion })
+	if len(startable) == 0 || differ { // which files count is settled first
 		return
 	}
 	c := d.add(rankQuorum, CodeNotQuorate, nil, "start all nodes together", "corosync runs on no node that answers").so(CodeNotQuorate, CodeInactive, CodeAbsent)

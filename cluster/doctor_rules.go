@@ -12,6 +12,15 @@ import (
 	"clusterctl/quorum"
 )
 
+// login finds logins that are not root's, who alone is told anything.
+func (d *diagnosis) login() {
+	for i := range d.v.Nodes {
+		if n := &d.v.Nodes[i]; n.Facts != nil && n.Facts.UID != 0 {
+			d.add(rankRunning, CodeNotRoot, n, "log in as root (-l root), or give --sudo", "the login is not root, to whom alone corosync answers").so(CodeNotRoot, CodeNotQuorate)
+		}
+	}
+}
+
 // held finds nodes that another clusterctl holds, with no operation of its own
 // open yet or any more.
 func (d *diagnosis) held() {
@@ -60,9 +69,8 @@ func (d *diagnosis) disk() {
 	d.examined(func(n *ViewNode, s *Signs) {
 		for _, path := range []string{"/etc", "/var/lib"} {
 			if free, known := n.Facts.FreeKB[path]; known && free < minFree {
-				c := d.add(rankDisk, CodeDiskFull, n, "make room there, at least "+strconv.Itoa(minFree/1024)+" MiB", "the disk is full").
+				c := d.add(rankDisk, CodeDiskFull, n, "make room there, at least "+strconv.Itoa(minFree/1024)+" MiB; du -xm / | sort -n | tail shows what takes it", "the disk is full").
 					seen(fmt.Sprintf("df: %s has %d KiB left", path, free)).so(notThere...).so(CodeConfigInvalid, CodeConfigDrift)
-				c.Command = n.shell("du -xm --max-depth=3 / | sort -n | tail")
 				c.seen(said(s, "No space left")...)
 				return
 			}
@@ -106,7 +114,7 @@ func (d *diagnosis) files() {
 				break // what else it has is not known before that is mended
 			}
 		}
-		if len(s.Test) > 0 && !refused && n.Facts.Key.Exists && n.Facts.UID == 0 && n.Facts.FreeKB["/var/lib"] >= minFree && !d.has(rankKey, n) {
+		if len(s.Test) > 0 && !refused && n.Facts.Corosync.Major > 0 && n.Facts.Key.Exists && n.Facts.UID == 0 && n.Facts.FreeKB["/var/lib"] >= minFree && !d.has(rankKey, n) {
 			d.refused(n, CodeConfigInvalid, s.Test[0], "corosync -t there says what is wrong").seen(d.test(s)...)
 		}
 	})
@@ -116,7 +124,7 @@ func (d *diagnosis) files() {
 		}
 		c := d.add(rankFile, Code(f.Code), nil, f.Remedy, "%s", f.Message).
 			seen(quoted(ConfFile{File: d.v.Conf, Bytes: d.v.Conf.Bytes()}, f)).so(CodeExpected, CodeNotQuorate)
-		c.Command = "clusterctl conf edit"
+		c.Command = unsetting(d.v.Conf, f)
 		if everywhere {
 			c.so(notThere...)
 		}
@@ -140,8 +148,6 @@ func (d *diagnosis) refused(n *ViewNode, code Code, message, remedy string) *Cau
 		}
 	case n.Facts.Conf.Hash != Hash(d.v.Conf.Bytes()) && d.parts[0].quorate():
 		c.does(d.v, fix{verb: fixSync})
-	case n.active() || n.Facts.Conf.Hash == Hash(d.v.Conf.Bytes()):
-		c.Command = "clusterctl conf edit"
 	}
 	return c
 }
@@ -182,6 +188,22 @@ func quoted(c ConfFile, f corosyncconf.Finding) string {
 	return fmt.Sprintf("%s:%d: %s", ConfPath, f.Line, strings.TrimSpace(lines[f.Line-1]))
 }
 
+// unsetting is the command that takes out the option that a finding is about,
+// for those that corosync does better without; else it is "".
+func unsetting(file *corosyncconf.File, f corosyncconf.Finding) string {
+	lines := strings.Split(string(file.Bytes()), "\n")
+	if f.Line == 0 || f.Line > len(lines) {
+		return ""
+	}
+	switch key, _, _ := strings.Cut(strings.TrimSpace(lines[f.Line-1]), ":"); key {
+	case "two_node", "expected_votes":
+		return "clusterctl conf unset quorum." + key
+	case "token", "token_coefficient", "consensus", "join":
+		return "clusterctl conf unset totem." + key
+	}
+	return ""
+}
+
 // said are the last lines of the log with one of the texts, each text once.
 func said(s *Signs, texts ...string) []string {
 	var out []string
@@ -208,10 +230,7 @@ func (d *diagnosis) keys() {
 			return
 		}
 		bad := func(code Code, remedy, format string, args ...any) {
-			c := d.add(rankKey, code, n, remedy, format, args...).so(notThere...).so(CodeKeyDrift).seen(d.test(s)...)
-			if len(d.parts) > 0 && d.parts[0].quorate() {
-				c.does(d.v, fix{verb: fixSync})
-			}
+			d.sync(d.add(rankKey, code, n, remedy, format, args...).so(notThere...).so(CodeKeyDrift).seen(d.test(s)...), nil)
 		}
 		const remedy = "put the cluster's key there again"
 		switch {
@@ -225,13 +244,29 @@ func (d *diagnosis) keys() {
 				how = ", so that it does not understand them"
 			}
 			bad(CodeKeyDrift, remedy, "its authkey is not that of the other nodes%s", how)
-			d.causes[len(d.causes)-1].seen("sha256 "+f.Key.Hash[:12]+"... on "+n.Name).seen(said(s, "igest does not match", "invalid digest")...)
+			d.causes[len(d.causes)-1].seen("sha256 " + f.Key.Hash[:12] + "... on " + n.Name).seen(said(s, "igest does not match", "invalid digest")...)
+		}
+		if started := s.started(); len(d.parts) > 1 && d.parts[0].quorate() && n.alone() && !slices.Contains(d.parts[0].seen, n) &&
+			others[f.Key.Hash] > 1 && !started.IsZero() && s.KeyTime.After(started) {
+			d.add(rankKey, CodeKeyDrift, n, "restart it: it takes no part in quorum now", "it does not run with the key in its file, which is newer than its start").
+				seen("corosync was started "+started.UTC().Format(time.RFC3339), KeyPath+" was changed "+s.KeyTime.UTC().Format(time.RFC3339)).
+				so(notThere...).does(d.v, fix{verb: fixRestart, nodes: []string{n.Name}})
 		}
 		if mode, err := strconv.ParseUint(s.KeyMode, 8, 32); err == nil && (mode&0o077 != 0 || s.KeyOwner != "root") {
 			d.add(rankRisk, CodeKeyMode, n, "make it readable for root only; who may have read it: clusterctl key rotate", "others than root can read %s", KeyPath).
 				seen(fmt.Sprintf("mode %s, owner %s", s.KeyMode, s.KeyOwner)).warn().does(d.v, fix{verb: fixKeyMode, nodes: []string{n.Name}})
 		}
 	})
+}
+
+// started is when corosync was started last; zero: not known.
+func (s *Signs) started() time.Time {
+	for _, l := range s.Log {
+		if strings.HasPrefix(l.Text, "Starting ") {
+			return l.At
+		}
+	}
+	return time.Time{}
 }
 
 // alone tells whether corosync on the node sees nobody else.
@@ -393,7 +428,7 @@ func (d *diagnosis) firewall() {
 		for _, f := range s.Filter {
 			for _, link := range d.conf.Links() {
 				p := port(d.conf, link)
-				if !f.blocks(p) || !d.troubled(n, link) {
+				if !f.Blocks(p) || !d.troubled(n, link) {
 					continue
 				}
 				way := "away from it"
@@ -490,11 +525,10 @@ func (d *diagnosis) versions() {
 		}
 		has := c.File.ConfigVersion()
 		ended := said(s, "different than my config version")
-		sync := func(cause *Cause) *Cause {
-			if len(d.parts) > 0 && d.parts[0].quorate() {
-				return cause.does(d.v, fix{verb: fixSync})
+		sync := func(cause *Cause) {
+			if d.sync(cause, n); len(d.parts) == 0 {
+				cause.Remedy = "nothing runs that says whose file counts: name the node whose file does, as a rule the highest version's, with clusterctl conf sync --from NODE; then clusterctl start --all"
 			}
-			return cause.by(fix{}, "")
 		}
 		switch {
 		case d.has(rankFile, n):
@@ -542,7 +576,7 @@ func (d *diagnosis) units() {
 			d.add(rankHung, CodeHung, n, "let it go on; its log may say why it was stopped", "corosync's process is stopped, as by SIGSTOP or a debugger").
 				seen("State: T (stopped)").so(notThere...).Command = n.shell("systemctl kill --signal=CONT corosync")
 		case n.Facts.Corosync.Major == 0:
-			d.add(rankFile, CodeNotInstalled, n, "install it: "+installHint(n.Facts.OS, "corosync"), "corosync is not installed").so(notThere...)
+			d.add(rankFile, CodeNotInstalled, n, "install it: "+installHint(n.Facts.OS, "corosync"), "corosync is not installed").so(notThere...).so(CodeVersionMix)
 		case u.Active == "failed" && !deeper:
 			c := d.add(rankHung, CodeCorosync, n, "start it again; if that fails, its log says why", "corosync failed (%s%s)", s.Result, orNothing(", ", s.Exit)).so(notThere...)
 			for _, line := range s.Log[max(0, len(s.Log)-4):] {
@@ -615,12 +649,20 @@ func (d *diagnosis) clocks() {
 	}
 }
 
-// logs finds what only the log tells.
+// logs finds what only the log tells: of the last hour.
 func (d *diagnosis) logs() {
 	d.examined(func(n *ViewNode, s *Signs) {
-		if lines := said(s, "was not scheduled"); len(lines) > 0 {
-			d.add(rankRisk, CodeUnscheduled, n, "give the machine more processor, or its host less to do; until then a longer totem.token",
-				"corosync did not get processor time for a while").seen(lines...).warn()
+		var paused *LogLine
+		for i, l := range s.Log {
+			switch {
+			case n.Facts.Clock.Sub(l.At) > time.Hour:
+			case strings.Contains(l.Text, "was not scheduled"):
+				paused = &s.Log[i]
+			case paused != nil && l.At.Sub(paused.At) < 30*time.Second && strings.Contains(l.Text, "Members left"):
+				d.add(rankRisk, CodeUnscheduled, n, "give the machine more processor, or its host less to do; until then a longer totem.token",
+					"corosync did not get processor time, and lost its token").seen(paused.String(), l.String()).warn()
+				return
+			}
 		}
 	})
 }
@@ -636,7 +678,7 @@ func (d *diagnosis) risks() {
 	for _, f := range d.v.Conf.Check(corosyncconf.Target{Release: release(d.v.reached())}) {
 		if f.RefusedBy == corosyncconf.Accepted && f.Severity == corosyncconf.Warning && slices.Contains(biting, f.Code) {
 			d.add(rankRisk, Code(f.Code), nil, f.Remedy, "%s", f.Message).
-				seen(quoted(ConfFile{Bytes: d.v.Conf.Bytes()}, f)).warn().Command = "clusterctl conf edit"
+				seen(quoted(ConfFile{Bytes: d.v.Conf.Bytes()}, f)).warn().Command = unsetting(d.v.Conf, f)
 		}
 	}
 }

@@ -92,9 +92,9 @@ var faults = []fault{
 		f.Runtime = &cluster.Runtime{Err: errors.New("corosync-quorumtool -s: no answer")}
 	}}, code: cluster.CodeHung, node: "n3", command: "ssh root@n3 systemctl kill --signal=CONT corosync"},
 	{name: "a disk that is full", facts: map[string]func(*cluster.Facts){"n2": func(f *cluster.Facts) { f.FreeKB["/var/lib"] = 12 }},
-		code: cluster.CodeDiskFull, node: "n2", command: "*", shows: "/var/lib has 12 KiB left"},
+		code: cluster.CodeDiskFull, node: "n2", shows: "/var/lib has 12 KiB left"},
 	{name: "a file that differs", plant: func(w *world) { replacing(w, "nodelist {", "# mine\nnodelist {", "n2") },
-		code: cluster.CodeConfigDrift, node: "n2", command: "clusterctl conf sync"},
+		code: cluster.CodeConfigDrift, node: "n2", command: "clusterctl conf sync --from n1"},
 	{name: "a file that is not there", plant: func(w *world) { w.Machine("n3").Stop("corosync"); w.Machine("n3").SetFile(cluster.ConfPath, "") },
 		code: cluster.CodeConfigInvalid, node: "n3", command: "clusterctl conf sync"},
 	{name: "a file that the parser refuses", plant: func(w *world) {
@@ -114,7 +114,7 @@ var faults = []fault{
 		replacing(w, "ring0_addr: 10.0.0.3", "ring0_addr: n3.lan", "n1", "n2", "n3")
 	}, facts: map[string]func(*cluster.Facts){
 		"n1": resolving("n3.lan", "10.0.0.3"), "n2": resolving("n3.lan", "10.0.0.3"), "n3": resolving("n3.lan"),
-	}, code: "unresolvable", node: "n3", command: "clusterctl conf edit", shows: "ring0_addr: n3.lan"},
+	}, code: "unresolvable", node: "n3", shows: "ring0_addr: n3.lan"},
 	{name: "a name that means something else on one node", plant: func(w *world) {
 		replacing(w, "ring0_addr: 10.0.0.3", "ring0_addr: n3.lan", "n1", "n2", "n3")
 	}, facts: map[string]func(*cluster.Facts){
@@ -129,6 +129,21 @@ var faults = []fault{
 		code: cluster.CodeHostname, node: "n2", command: "ssh root@n2 hostnamectl set-hostname n2"},
 	{name: "a key that differs", plant: func(w *world) { w.Machine("n3").Stop("corosync"); w.Machine("n3").SetFile(cluster.KeyPath, "x") },
 		code: cluster.CodeKeyDrift, node: "n3", command: "clusterctl conf sync"},
+	{name: "a key that corosync does not run with", plant: func(w *world) { w.Machine("n3").Side(1) },
+		facts: map[string]func(*cluster.Facts){"n3": func(f *cluster.Facts) {
+			logged("Starting corosync.service - Corosync Cluster Engine...")(f)
+			f.Signs.KeyTime = time.Unix(1e9+60, 0)
+		}}, code: cluster.CodeKeyDrift, node: "n3", command: "clusterctl restart n3"},
+	{name: "a login that is not root's", view: func(v *cluster.View) {
+		for _, n := range v.Nodes {
+			n.Facts.UID = 1000
+		}
+	}, code: cluster.CodeNotRoot, shows: "on all nodes"},
+	{name: "a program that is gone", plant: func(w *world) { w.Machine("n3").Stop("corosync") },
+		facts: map[string]func(*cluster.Facts){"n3": func(f *cluster.Facts) {
+			f.Corosync = cluster.Version{}
+			f.Signs.Test = []string{"timeout: failed to run command 'corosync': No such file or directory"}
+		}}, code: cluster.CodeNotInstalled, node: "n3"},
 	{name: "a key that is not there", plant: func(w *world) { w.Machine("n3").Stop("corosync"); w.Machine("n3").SetFile(cluster.KeyPath, "") },
 		code: cluster.CodeKeyMissing, node: "n3", command: "clusterctl conf sync"},
 	{name: "a key that is too short", plant: func(w *world) { w.Machine("n3").Stop("corosync") },
@@ -181,6 +196,12 @@ var faults = []fault{
 			w.Machine(n).Stop("corosync")
 		}
 	}, code: cluster.CodeNotQuorate, command: "clusterctl start --all"},
+	{name: "all stopped, and one file is newer", plant: func(w *world) {
+		for _, n := range []string{"n1", "n2", "n3"} {
+			w.Machine(n).Stop("corosync")
+		}
+		replacing(w, "config_version: 1", "config_version: 2", "n2")
+	}, code: cluster.CodeAhead, node: "n2"},
 	{name: "a node that is off", plant: func(w *world) { w.die("n3") }, code: cluster.CodeUnreachable, node: "n3"},
 	{name: "a member without SSH", plant: func(w *world) { w.Machine("n3").Deaf = true }, code: cluster.CodeUnreachable, node: "n3", shows: "count it as a member"},
 	{name: "waiting for all", nodes: 2, plant: func(w *world) {
@@ -204,10 +225,10 @@ var faults = []fault{
 	}}, code: cluster.CodeHeld, node: "n2", shows: "eve@pc"},
 	{name: "two_node with three nodes", plant: func(w *world) {
 		replacing(w, "quorum {", "quorum {\n\ttwo_node: 1", "n1", "n2", "n3")
-	}, code: "two-node", command: "clusterctl conf edit"},
+	}, code: "two-node", command: "clusterctl conf unset quorum.two_node"},
 	{name: "expected_votes that are too high", plant: func(w *world) {
 		replacing(w, "quorum {", "quorum {\n\texpected_votes: 9", "n1", "n2", "n3")
-	}, code: "never-quorate", command: "clusterctl conf edit"},
+	}, code: "never-quorate", command: "clusterctl conf unset quorum.expected_votes"},
 	{name: "one id for two nodes", plant: func(w *world) {
 		w.Machine("n3").Stop("corosync")
 		replacing(w, "nodeid: 3", "nodeid: 2", "n3")
@@ -216,11 +237,12 @@ var faults = []fault{
 		f.Owed = cluster.KeyOwed{Hash: f.Key.Hash, Nodes: []string{"n4"}}
 	}}, code: cluster.CodeKeyOwed, shows: "n4"},
 	{name: "a machine without time for corosync", facts: map[string]func(*cluster.Facts){
-		"n2": logged("[MAIN ] Corosync main process was not scheduled (@1764412345) for 4123.4 ms (threshold is 2400.0 ms)."),
+		"n2": logged("[MAIN ] Corosync main process was not scheduled (@1764412345) for 4123.4 ms (threshold is 2400.0 ms).",
+			"[TOTEM ] A new membership (1.9) was formed. Members left: 3"),
 	}, code: cluster.CodeUnscheduled, node: "n2"},
 	{name: "a token that is short", plant: func(w *world) {
 		replacing(w, "totem {", "totem {\n\ttoken: 300", "n1", "n2", "n3")
-	}, code: "short-token", command: "clusterctl conf edit"},
+	}, code: "short-token", command: "clusterctl conf unset totem.token"},
 }
 
 func (f fault) patient(t *testing.T) *cluster.View {

@@ -1,5 +1,6 @@
 # Reads what a node shows of trouble; doctor runs it after facts.sh.
-put test 0 "$(timeout 10 corosync -t 2>&1 </dev/null || echo "exit status $?")"
+# Where corosync runs, this would only put a line into its log.
+systemctl -q is-active corosync 2>/dev/null || put test 0 "$(timeout 10 corosync -t 2>&1 </dev/null || echo "exit status $?")"
 run service systemctl show -p Result,ExecMainCode,ExecMainStatus,MainPID corosync.service
 read -r pid < <(systemctl show -p MainPID --value corosync.service 2>/dev/null)
 [ "${pid:-0}" = 0 ] || file process "/proc/$pid/status"
@@ -7,7 +8,7 @@ run log journalctl -q -o short-unix --no-pager -n 300 -u corosync.service
 run ifaces ip -o link show
 run ifaddrs ip -o addr show
 run filter timeout 5 nft -a list ruleset
-run keystat stat -Lc '%a %U %s' /etc/corosync/authkey
+run keystat stat -Lc '%a %U %s %Y' /etc/corosync/authkey
 # Names of nodes, by which corosync finds its own, and ring addresses that
 # facts.sh takes for numbers.
 declare -A asked=()
