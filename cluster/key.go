@@ -106,11 +106,16 @@ func setAside(path string) error {
 // breaks the ring for all of them, so whatever a reload reads is tested on every
 // node first, and a node that is away is waited for, never left behind.
 //
-// The members do not wait for each other in that: one that gets too little
-// processor time may miss what the others send with the new key already. It has
-// the key too, and so comes back by itself when the token timeout and the
-// consensus are over; that is waited for, since taking the key back would part
-// them once more.
+// The members do not wait for each other in that: one that reads its files a
+// moment later than the others misses what they send with the new key already.
+// Its own word to change over then waits behind what it missed, and that it asks
+// for only at the fifth token (miss_count_const): by then the others have dropped
+// the old key, with which it still sends. So the configuration that comes with
+// the key has it ask at the first, and one more reload sets that back.
+//
+// Should a member fall out all the same, it has the key too, and comes back by
+// itself when the token timeout and the consensus are over; that is waited for,
+// since taking the key back would part them once more.
 func PlanRotate(key []byte, v *View) (*Plan, error) {
 	var all, ps Problems
 	v.settled(&all, false)
@@ -173,13 +178,23 @@ func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
 	return away
 }
 
+// missCount is after how many tokens a member asks for a message that it missed,
+// while the key changes: at once.
+const missCount = "1"
+
 // rekey plans that all nodes change the key, and with it the configuration, if
 // only its version: that is how a member that has taken the key is told from
 // one that has not.
 func (r *rollout) rekey(key []byte) error {
 	old, is := r.keyHash(), r.plan.blob(key)
 	at, before := len(r.plan.Steps), r.conf
-	if err := r.next("change the key", func(*corosyncconf.File) error { return nil }); err != nil {
+	hasty := len(r.members) > 1
+	if err := r.next("change the key", func(f *corosyncconf.File) error {
+		if !hasty {
+			return nil
+		}
+		return f.Root().Section("totem").Set("miss_count_const", missCount)
+	}); err != nil {
 		return err
 	}
 	stage, swap := &r.plan.Steps[at], &r.plan.Steps[at+1]
@@ -214,7 +229,10 @@ func (r *rollout) rekey(key []byte) error {
 		ID: r.id("token"), What: "see that all members hear each other with it", Class: ClassPrepare,
 		Do: Act{Nodes: membersOf(r.members), Ops: reread(is), Want: reload.Do.Want},
 	})
-	return nil
+	if !hasty {
+		return nil
+	}
+	return r.replace("set miss_count_const back", before.Clone())
 }
 
 // keyHash is the hash of the key that all nodes have.
