@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit sim bench oracle lint cross docs setup clean
+.PHONY: build demo test unit sim doctor bench oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -26,6 +26,10 @@ test: setup build
 # The tests that need no root and no lab.
 unit:
 	$(GO) test ./...
+
+# Faults planted on real nodes, and how many of them doctor names first; minutes.
+doctor: setup
+	$(GO) test -tags node -count=1 -timeout 20m -run TestNodeDoctor -v ./cmd/clusterctl | grep -E 'doctor named|MISSED|^(ok|FAIL|---)'
 
 # Random schedules of faults in the simulator, and every single fault.
 SEEDS ?= 100000

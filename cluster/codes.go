@@ -99,6 +99,23 @@ const (
 	CodeUnfinished    Code = "unfinished"
 	CodeRunning       Code = "operation-running"
 	CodeEditedConfig  Code = "not-this-cluster"
+
+	CodeBehind      Code = "node-behind"
+	CodeAhead       Code = "node-ahead"
+	CodeDisabled    Code = "disabled"
+	CodeMasked      Code = "masked"
+	CodeKeyMode     Code = "key-readable"
+	CodeKeyMissing  Code = "key-missing"
+	CodeFirewall    Code = "firewall"
+	CodeIfaceDown   Code = "interface-down"
+	CodeNoCarrier   Code = "no-carrier"
+	CodeNoAddr      Code = "address-missing"
+	CodeWrongNode   Code = "address-elsewhere"
+	CodeMTU         Code = "mtu"
+	CodeNames       Code = "names-differ"
+	CodeHung        Code = "hung"
+	CodeWaiting     Code = "waiting"
+	CodeUnscheduled Code = "not-scheduled"
 )
 
 // CodeInfo is one row of CodeTable.
@@ -190,6 +207,22 @@ func CodeTable() []CodeInfo {
 		{CodeUnfinished, Finding, "an operation was interrupted and is neither finished nor undone"},
 		{CodeRunning, Finding, "an operation is going on"},
 		{CodeEditedConfig, Finding, "a node listed in corosync.conf belongs to no or another cluster"},
+		{CodeBehind, Finding, "a node came up with an older corosync.conf than the others run, and so ended"},
+		{CodeAhead, Finding, "a node has a newer corosync.conf than the cluster runs: after a start of all nodes the others would end"},
+		{CodeDisabled, Finding, "corosync is not started when a node boots, and on others it is"},
+		{CodeMasked, Finding, "corosync's unit is masked on a node, so that it cannot be started"},
+		{CodeKeyMode, Finding, "others than root can read the authkey"},
+		{CodeKeyMissing, Finding, "a node has no authkey, or one that corosync does not take"},
+		{CodeFirewall, Finding, "a packet filter keeps corosync's packets away from a node"},
+		{CodeIfaceDown, Finding, "the interface with a node's address on a link is down"},
+		{CodeNoCarrier, Finding, "the interface with a node's address on a link has no carrier: a cable, or what it ends in"},
+		{CodeNoAddr, Finding, "a node does not have the address that corosync.conf gives it on a link"},
+		{CodeWrongNode, Finding, "the address that corosync.conf gives a node is on another node"},
+		{CodeMTU, Finding, "packets of the size that an interface sends do not get through, or interfaces of a link differ in it"},
+		{CodeNames, Finding, "a name of a ring address stands for different addresses on different nodes"},
+		{CodeHung, Finding, "corosync's process is there and does nothing"},
+		{CodeWaiting, Finding, "votes are enough, and corosync waits until all nodes have been there once (wait_for_all)"},
+		{CodeUnscheduled, Finding, "corosync did not get processor time for long enough to lose its token"},
 	}
 }
 

@@ -24,6 +24,10 @@ type Connector struct {
 	// Connect, where it is set, connects to nodes in place of SSH.
 	Connect func(ctx context.Context, n PlanNode) (Node, error)
 
+	// Closely has Look examine the nodes, as doctor does, and find the cluster
+	// also where corosync would take no node's corosync.conf.
+	Closely bool
+
 	// Through dials all nodes but Direct, where it is set: join reaches the
 	// members by the one it logs in to.
 	Through *ssh.Dialer
@@ -187,7 +191,7 @@ func (c *Connector) Look(ctx context.Context, seeds []PlanNode) (*View, map[stri
 	}
 	// The nodelist of a seed may be out of date: what a newer one adds is asked too.
 	for range 2 {
-		conf := reference(l.facts())
+		conf := l.reference()
 		if conf == nil {
 			break
 		}
@@ -203,7 +207,7 @@ func (c *Connector) Look(ctx context.Context, seeds []PlanNode) (*View, map[stri
 		}
 		l.ask(ctx, more)
 	}
-	conf := reference(l.facts())
+	conf := l.reference()
 	if conf == nil {
 		CloseAll(l.nodes)
 		return nil, nil, notClustered(facts)
@@ -246,7 +250,7 @@ func (l *looker) ask(ctx context.Context, targets []PlanNode) {
 			v := ViewNode{Name: t.Name, Reach: t, Local: l.isLocal(t)}
 			conns[i], v.Err = l.Node(ctx, t)
 			if v.Err == nil {
-				if v.Facts, v.Err = conns[i].Facts(ctx, nil); v.Err != nil {
+				if v.Facts, v.Err = l.read(ctx, conns[i]); v.Err != nil {
 					v.Err = &NodeError{Node: t.Name, Code: CodeFacts, Err: v.Err, Remedy: "check the login shell and the disk of that node"}
 					_ = conns[i].Close()
 					conns[i] = nil
@@ -264,6 +268,24 @@ func (l *looker) ask(ctx context.Context, targets []PlanNode) {
 			l.nodes[v.Name] = conns[i]
 		}
 	}
+}
+
+// read reads what a node is.
+func (l *looker) read(ctx context.Context, n Node) (*Facts, error) {
+	if l.Closely {
+		return n.Examine(ctx)
+	}
+	return n.Facts(ctx, nil)
+}
+
+// reference is the configuration that speaks for what was found.
+func (l *looker) reference() *corosyncconf.File {
+	facts := l.facts()
+	conf := reference(facts)
+	if conf == nil && l.Closely {
+		conf = refused(facts)
+	}
+	return conf
 }
 
 func (l *looker) facts() []*Facts { return (&View{Nodes: l.found}).reached() }

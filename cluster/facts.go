@@ -46,6 +46,8 @@ type Facts struct {
 	Maintenance bool // pacemaker runs, in maintenance mode
 	CIB         bool // pacemaker has a configuration there
 	DLM         bool // lockspaces of the distributed lock manager are in use
+
+	Signs *Signs // of trouble; nil: it was not examined
 }
 
 // UsedIDs is the highest node id that a cluster has used, and the highest
@@ -104,6 +106,7 @@ type ConfFile struct {
 // Unit is the state of a systemd unit.
 type Unit struct {
 	Loaded  bool   // the unit exists
+	Masked  bool   // it cannot be started
 	Active  string // active, inactive, failed, activating, ...
 	Enabled bool
 }
@@ -222,6 +225,7 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 	f.parsePacemaker(sec)
 	f.CIB, f.DLM = sec["cib"].status == 0, sec["dlm"].status == 0
 	f.Holder = parseHolder(sec["holder"].out)
+	f.Signs = parseSigns(sec)
 	if _, ok := sec["quorum"]; ok {
 		f.Runtime = parseRuntime(sec)
 	}
@@ -268,6 +272,7 @@ func parseUnits(out string) map[string]Unit {
 		}
 		all[strings.TrimSuffix(v["Id"], ".service")] = Unit{
 			Loaded:  v["LoadState"] == "loaded",
+			Masked:  v["LoadState"] == "masked",
 			Active:  v["ActiveState"],
 			Enabled: v["UnitFileState"] == "enabled",
 		}

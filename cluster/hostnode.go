@@ -22,6 +22,9 @@ var sectionsScript string
 //go:embed script/facts.sh
 var factsScript string
 
+//go:embed script/doctor.sh
+var doctorScript string
+
 //go:embed script/runtime.sh
 var runtimeScript string
 
@@ -106,8 +109,16 @@ func statusOf(err error) int {
 }
 
 func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
+	return n.facts(ctx, factsScript+runtimeScript, names)
+}
+
+func (n *hostNode) Examine(ctx context.Context) (*Facts, error) {
+	return n.facts(ctx, factsScript+doctorScript+runtimeScript, nil)
+}
+
+func (n *hostNode) facts(ctx context.Context, script string, names []string) (*Facts, error) {
 	sent := time.Now()
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + factsScript + runtimeScript, Args: factsArgs(names)})
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + script, Args: factsArgs(names)})
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}

@@ -23,6 +23,8 @@ type Node interface {
 	Address() string
 	// Facts reads what the node is. The node also resolves the names.
 	Facts(ctx context.Context, names []string) (*Facts, error)
+	// Examine reads what the node is, and its signs of trouble.
+	Examine(ctx context.Context) (*Facts, error)
 	// Runtime reads what corosync says; nil when it is not running.
 	Runtime(ctx context.Context) (*Runtime, error)
 	// Lock takes the node's lock or fails with *HeldError. It is not waited for.

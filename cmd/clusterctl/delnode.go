@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,16 +71,7 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)
 		},
 		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
-	if u, ok := errors.AsType[*cluster.UndoneError](err); ok && c.stood && !errors.Is(err, errInterrupted) {
-		for _, p := range cluster.ProblemsOf(u.Cause) {
-			p.Severity = cluster.Warning
-			a.printProblems(cluster.Problems{p})
-		}
-		a.printProblems(cluster.Problems{{Severity: cluster.Warning, Code: cluster.CodeKeyOwed,
-			Message: u.Stood + ", but the key is still the old one: changing it failed and was taken back", Remedy: "when that is mended: clusterctl key rotate"}})
-		err = nil
-	}
-	if err != nil || !c.done && !c.stood {
+	if err = a.keyStays(c, err); err != nil || !c.done && !c.stood {
 		return err
 	}
 	names := c.view.Named(s.Nodes)

@@ -16,14 +16,26 @@ import (
 )
 
 func (a *app) statusCmd() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show quorum, votes, membership and links, as all nodes see them",
 		Long: `Show quorum, votes, membership, links and what is wrong, as seen from every node at
-once. Exit code 0 when nothing is wrong, 3 when something is, 4 when no node answers.`,
+once. Exit code 0 when nothing is wrong, 3 when something is, 4 when no node answers.
+
+--watch keeps showing it, on the whole terminal, with what has changed in the last
+minute, until q or Ctrl-C, and then ends with 0. Without a terminal it prints the
+status once, and again whenever something has changed.`,
 		Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return a.status(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if watch {
+				return a.watch(c.Context())
+			}
+			return a.status(c.Context())
+		},
 	}
+	c.Flags().BoolVar(&watch, "watch", false, "keep showing it")
+	return c
 }
 
 func (a *app) nodesCmd() *cobra.Command {

@@ -1,0 +1,122 @@
+package cluster_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"clusterctl/cluster"
+)
+
+// examined makes Facts of sections of script/doctor.sh.
+func examined(t *testing.T, sections ...string) *cluster.Signs {
+	t.Helper()
+	var b strings.Builder
+	for i := 0; i < len(sections); i += 2 {
+		fmt.Fprintf(&b, "%s 0 %d\n%s\n", sections[i], len(sections[i+1]), sections[i+1])
+	}
+	b.WriteString("service 0 0\n\nend 0 0\n\n")
+	f, err := cluster.ParseFacts("n1", []byte(b.String()), time.Unix(0, 0), time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Signs
+}
+
+// As corosync 3.1.7 and systemd 252 print it on Debian 12.
+func TestSignsOfAStartThatFailed(t *testing.T) {
+	s := examined(t,
+		"test", "Nov 29 11:28:12.042 notice  [MAIN  ] Corosync Cluster Engine  starting up\nNov 29 11:28:12.044 error   [MAIN  ] failed to parse bindnet address 'n5.storage.lan'\nNov 29 11:28:12.044 error   [MAIN  ] Corosync Cluster Engine exiting with status 8 at main.c:1443.\nexit status 8",
+		"log", `1764415600.000001 n1 systemd[1]: Starting corosync.service - Corosync Cluster Engine...
+1764415600.100000 n1 corosync[99]:   [MAIN  ] Corosync Cluster Engine  starting up
+1764415700.000000 n1 systemd[1]: Starting corosync.service - Corosync Cluster Engine...
+1764415700.500000 n1 corosync[248]:   [MAIN  ] failed to parse bindnet address 'n5.storage.lan'
+1764415700.600000 n1 systemd[1]: corosync.service: Main process exited, code=exited, status=8/n/a`,
+		"keystat", "400 root 256 1764415000",
+	)
+	if diff := cmp.Diff([]string{"[MAIN ] failed to parse bindnet address 'n5.storage.lan'", "[MAIN ] Corosync Cluster Engine exiting with status 8 at main.c:1443."}, s.Test); diff != "" {
+		t.Errorf("test (-want +got):\n%s", diff)
+	}
+	var texts []string
+	for _, l := range s.Log {
+		texts = append(texts, l.Text)
+	}
+	if diff := cmp.Diff([]string{
+		"Starting corosync.service - Corosync Cluster Engine...", "[MAIN ] failed to parse bindnet address 'n5.storage.lan'",
+		"corosync.service: Main process exited, code=exited, status=8/n/a",
+	}, texts); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	if got := s.Log[1].String(); got != "Nov 29 11:28:20 [MAIN ] failed to parse bindnet address 'n5.storage.lan'" {
+		t.Errorf("evidence: %s", got)
+	}
+	if s.KeyMode != "400" || s.KeyOwner != "root" || s.KeySize != 256 || s.KeyTime.Unix() != 1764415000 {
+		t.Errorf("key: %+v", s)
+	}
+}
+
+// As iproute2 6.1 prints it.
+func TestSignsOfInterfaces(t *testing.T) {
+	s := examined(t,
+		"ifaces", `1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000\    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
+3: link0@if9: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state LOWERLAYERDOWN mode DEFAULT group default qlen 1000\    link/ether 52:5f:3d:7e:ba:c9 brd ff:ff:ff:ff:ff:ff link-netnsid 0
+4: link1@if11: <BROADCAST,MULTICAST> mtu 1400 qdisc noqueue state DOWN mode DEFAULT group default qlen 1000\    link/ether 2a:1c:6a:4f:0e:01 brd ff:ff:ff:ff:ff:ff link-netnsid 0`,
+		"ifaddrs", `1: lo    inet 127.0.0.1/8 scope host lo\       valid_lft forever preferred_lft forever
+3: link0    inet 10.99.10.11/24 brd 10.99.10.255 scope global link0\       valid_lft forever preferred_lft forever
+4: link1    inet 10.99.11.11/24 brd 10.99.11.255 scope global link1\       valid_lft forever preferred_lft forever`)
+	var got []string
+	for _, i := range s.Interfaces {
+		got = append(got, fmt.Sprint(i.Name, i.Up, i.Carrier, i.MTU, i.Addrs))
+	}
+	want := []string{"lotrue true 65536 [127.0.0.1/8]", "link0true false 1500 [10.99.10.11/24]", "link1false false 1400 [10.99.11.11/24]"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What counts is whether a packet to the port gets past the rules, as nft 1.0.6
+// lists them.
+func TestSignsOfAFirewall(t *testing.T) {
+	chain := func(hook, policy string, rules ...string) string {
+		return "table inet fw { # handle 1\n\tchain c { # handle 1\n\t\ttype filter hook " + hook + " priority filter; policy " + policy + ";\n\t\t" +
+			strings.Join(rules, "\n\t\t") + "\n\t}\n}"
+	}
+	tests := []struct {
+		name, rules string
+		blocks      bool // UDP port 5405
+	}{
+		{"nothing", "", false},
+		{"the port", chain("input", "accept", "udp dport 5405 drop # handle 2"), true},
+		{"another port", chain("input", "accept", "udp dport 53 drop # handle 2"), false},
+		{"a range", chain("output", "accept", "udp dport 5400-5410 reject # handle 2"), true},
+		{"a set", chain("input", "accept", "udp dport { 22, 5404-5406 } drop # handle 2"), true},
+		{"a node", chain("input", "accept", "ip saddr 10.0.0.1 drop # handle 2"), true},
+		{"TCP only", chain("input", "accept", "tcp dport 5405 drop # handle 2"), false},
+		{"let in before", chain("input", "accept", "udp dport 5405-5412 accept # handle 3", "udp dport 5405 drop # handle 2"), false},
+		{"a policy", chain("input", "drop", "tcp dport 22 accept # handle 2"), true},
+		{"a policy with an exception", chain("input", "drop", "ct state established,related accept # handle 2", "udp dport 5405-5412 accept # handle 3"), false},
+		{"what is established does not help a start", chain("input", "drop", "ct state established,related accept # handle 2"), true},
+		{"invalid packets", chain("input", "accept", "ct state invalid drop # handle 2"), false},
+		{"what is forwarded", chain("forward", "drop"), false},
+		{"no hook", "table inet fw { # handle 1\n\tchain c { # handle 1\n\t\tudp dport 5405 drop # handle 2\n\t}\n}", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := examined(t, "filter", tt.rules)
+			if got := slices.ContainsFunc(s.Filter, func(f cluster.Filter) bool { return f.Blocks(5405) }); got != tt.blocks {
+				t.Errorf("blocks: %v; %+v", got, s.Filter)
+			}
+		})
+	}
+}
+
+func TestNoSignsWithoutAnExamination(t *testing.T) {
+	f, err := cluster.ParseFacts("n1", []byte("end 0 0\n\n"), time.Unix(0, 0), time.Unix(0, 0))
+	if err != nil || f.Signs != nil {
+		t.Errorf("%v, %v", f.Signs, err)
+	}
+}

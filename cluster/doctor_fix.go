@@ -1,0 +1,299 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"clusterctl/corosyncconf"
+)
+
+// fix is what doctor --fix does about a cause; the zero fix is nothing.
+type fix struct {
+	verb  fixVerb
+	nodes []string // that it is done on
+	from  string   // whose files are right; "": those that the quorate partition runs
+	votes int
+	op    *Operation
+}
+
+type fixVerb int
+
+const (
+	fixNothing fixVerb = iota
+	fixStart           // start nodes
+	fixRestart         // restart nodes that take no part in quorum
+	fixSync            // conf sync
+	fixEnable          // have corosync started at boot
+	fixKeyMode         // the key is root's alone
+	fixMend            // the last corosync.conf that corosync takes, on all nodes
+	fixExpect          // expected votes as in the file
+	fixUndo            // op undo
+	fixResume          // op resume
+)
+
+// with is a fix that does what both do.
+func (f fix) with(o fix) fix {
+	if f.verb == fixNothing {
+		return o
+	}
+	for _, n := range o.nodes {
+		if o.verb == f.verb && !slices.Contains(f.nodes, n) {
+			f.nodes = append(f.nodes, n)
+		}
+	}
+	return f
+}
+
+// command is the command line that does the same; other where it has none.
+func (f fix) command(v *View, other string) string {
+	switch f.verb {
+	case fixStart:
+		if len(f.nodes) == len(v.names()) {
+			return "clusterctl start --all"
+		}
+		return "clusterctl start " + strings.Join(f.nodes, " ")
+	case fixRestart:
+		return "clusterctl restart " + strings.Join(f.nodes, " ")
+	case fixSync:
+		if f.from != "" {
+			return "clusterctl conf sync --from " + f.from
+		}
+		return "clusterctl conf sync"
+	case fixEnable:
+		return "clusterctl enable " + strings.Join(f.nodes, " ")
+	case fixMend, fixKeyMode:
+		return "clusterctl doctor --fix"
+	case fixExpect:
+		return fmt.Sprintf("clusterctl expected %d", f.votes)
+	case fixUndo:
+		return "clusterctl op undo " + f.op.ID
+	case fixResume:
+		return "clusterctl op resume " + f.op.ID
+	}
+	return other
+}
+
+// does is by with the fix's own command.
+func (c *Cause) does(v *View, f fix) *Cause { return c.by(f, f.command(v, "")) }
+
+// Fixable tells whether doctor --fix does something about the cause.
+func (c *Cause) Fixable() bool { return c.fix.verb != fixNothing }
+
+// Operation is the open operation that is to be ended to mend the cause, and
+// whether by undoing it; nil: a plan mends it.
+func (c *Cause) Operation() (op *Operation, undo bool) { return c.fix.op, c.fix.verb == fixUndo }
+
+// PlanFix plans what mends a cause that Diagnose found in v, whose nodes are
+// connected.
+func PlanFix(ctx context.Context, c *Cause, v *View, nodes map[string]Node) (*Plan, error) {
+	f := c.fix
+	switch f.verb {
+	case fixStart:
+		return PlanStart(ServiceSpec{Nodes: f.nodes}, v)
+	case fixRestart:
+		return PlanRestart(ServiceSpec{Nodes: f.nodes}, v)
+	case fixSync:
+		s := SyncSpec{From: f.from}
+		key, err := SyncKey(ctx, s, v, nodes)
+		if err != nil {
+			return nil, err
+		}
+		return PlanSync(s, v, key)
+	case fixEnable:
+		return PlanEnable(ServiceSpec{Nodes: f.nodes}, v, true)
+	case fixExpect:
+		return PlanExpected(f.votes, v)
+	case fixKeyMode:
+		return planKeyMode(f.nodes, v)
+	case fixMend:
+		return PlanMend(v)
+	}
+	return nil, fmt.Errorf("nothing is done by itself about %s", c.Code)
+}
+
+// planKeyMode plans that only root can read the key.
+func planKeyMode(names []string, v *View) (*Plan, error) {
+	var ps Problems
+	p := v.plan()
+	step := Step{ID: "keymode", What: "have only root read the key on " + andList(names), Class: ClassPrepare, Do: Act{Nodes: names}}
+	for _, name := range names {
+		n := v.node(name)
+		if !n.check(&ps) {
+			continue
+		}
+		hash := n.Facts.Key.Hash
+		step.Do = Act{Nodes: names, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: hash, Base: hash, Mode: "0400"}}}
+		step.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}}
+	}
+	p.Quorum.Before, _ = v.voting(v.config())
+	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Steps = []Step{step}
+	return p, ps.err()
+}
+
+// PlanMend plans the way back of a cluster in which corosync runs nowhere, since
+// it takes no node's corosync.conf: the newest earlier one that it takes on all
+// nodes is put on each of them, under a version above any that was seen, and
+// all are started. The error, if any, is Problems.
+func PlanMend(v *View) (*Plan, error) {
+	var ps Problems
+	if len(partitions(v)) > 0 {
+		ps.add(CodeLiveMember, "", "clusterctl conf sync", "corosync runs: its nodes have a file that can be used")
+		return nil, ps
+	}
+	good := v.lastGood()
+	if good == nil {
+		ps.add(CodeConfigInvalid, "", "mend the file on one node by hand (clusterctl conf check --here there says what is wrong), then: clusterctl conf sync --from that node, and clusterctl start --all",
+			"no earlier %s that corosync would take is kept on the nodes", ConfPath)
+		return nil, ps
+	}
+	p := v.plan()
+	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), good.Bytes())
+	var names []string
+	var members []Member
+	for _, c := range good.Config().Nodes {
+		i := v.find(c.Label())
+		if i < 0 || v.Nodes[i].Facts == nil {
+			ps.warn(CodeOwed, c.Label(), "clusterctl conf sync once it is back, before corosync is started on it", "it is away and gets nothing now")
+			continue
+		}
+		n := &v.Nodes[i]
+		n.check(&ps)
+		names, members = append(names, n.Name), append(members, Member{n.Name, c.ID})
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	p.Notes = ps
+	conf := good.Config()
+	t := reckon(conf, members).Tally()
+	p.Quorum = QuorumRange{QuorumPoint{Expected: t.Expected, Quorum: t.Quorum}, QuorumPoint{Expected: t.Expected, Quorum: t.Quorum}, point(t)}
+	is := p.blob(good.Bytes())
+	p.Steps = append(p.Steps, Step{
+		ID: "conf", What: fmt.Sprintf("put the last good corosync.conf, as version %d, on %s", good.ConfigVersion(), andList(names)), Class: ClassSwitch,
+		Do: Act{Nodes: names, Ops: []Op{
+			rememberIDs(good, 0), {Kind: OpTest, Path: ConfPath, Blob: is}, {Kind: OpPut, Path: ConfPath, Blob: is, Mode: "0644"},
+		}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
+	})
+	step := unitStep("start", OpStart, "corosync", names)
+	step.Do.Want = &Want{Members: members, Quorate: t.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(names))}
+	p.Steps = append(p.Steps, step)
+	return p, nil
+}
+
+// lastGood is the corosync.conf to go on with where corosync takes none: what a
+// node has without the few lines that are in the way, else the newest one that
+// a node keeps, under a version above any that was seen. Corosync takes it on
+// every node that was reached. It is nil if there is none.
+func (v *View) lastGood() *corosyncconf.File {
+	highest, name := v.highest(), v.Conf.Config().Totem.ClusterName
+	var best *corosyncconf.File
+	better := func(text []byte) {
+		c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
+		c.File, c.Err = corosyncconf.Parse(ConfPath, text)
+		highest = max(highest, c.File.ConfigVersion())
+		if c.Err == nil && !c.isDefault() && c.File.Config().Totem.ClusterName == name && v.taken(c.File) && (best == nil || c.File.ConfigVersion() > best.ConfigVersion()) {
+			best = c.File
+		}
+	}
+	for _, f := range v.reached() {
+		if f.Conf.Exists {
+			better(f.Conf.Bytes)
+			better(v.withoutRefused(f.Conf.Bytes))
+		}
+	}
+	for _, f := range v.reached() {
+		if f.Signs != nil {
+			for _, text := range f.Signs.Kept {
+				better(text)
+			}
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	best = best.Clone()
+	if err := best.SetConfigVersion(highest + 1); err != nil {
+		return nil
+	}
+	return best
+}
+
+// taken tells whether corosync takes the file on every node that was reached,
+// and would not suffer from it.
+func (v *View) taken(file *corosyncconf.File) bool {
+	return len(file.Config().Nodes) > 0 && !slices.ContainsFunc(v.reached(), func(f *Facts) bool {
+		return slices.ContainsFunc(f.findings(file), func(found corosyncconf.Finding) bool { return found.Severity == corosyncconf.Bad })
+	})
+}
+
+// withoutRefused is the text with up to three lines made comments that corosync
+// refuses on some node.
+func (v *View) withoutRefused(text []byte) []byte {
+	lines := strings.SplitAfter(string(text), "\n")
+	for range 3 {
+		file, _ := corosyncconf.Parse(ConfPath, []byte(strings.Join(lines, "")))
+		at := 0
+		for _, f := range v.reached() {
+			if found := refusal(file, f); found != nil && at == 0 {
+				at = found.Line
+			}
+		}
+		if at == 0 || at > len(lines) || strings.ContainsAny(lines[at-1], "{}") {
+			break
+		}
+		lines[at-1] = "# " + lines[at-1]
+	}
+	return []byte(strings.Join(lines, ""))
+}
+
+// refusal is the first finding for which corosync on the node would not start
+// with the file; nil if it would.
+func refusal(file *corosyncconf.File, f *Facts) *corosyncconf.Finding {
+	for _, found := range f.findings(file) {
+		if found.RefusedBy != corosyncconf.Accepted {
+			return &found
+		}
+	}
+	return nil
+}
+
+// findings are what is wrong with the file for the corosync of the node.
+func (f *Facts) findings(file *corosyncconf.File) []corosyncconf.Finding {
+	return file.Check(corosyncconf.Target{Release: release([]*Facts{f}), Here: f.machine()})
+}
+
+// refused chooses a configuration where corosync takes none: that of most nodes
+// which lists nodes, else the newest one that a node keeps.
+func refused(facts []*Facts) *corosyncconf.File {
+	var best *corosyncconf.File
+	most := 0
+	for _, f := range facts {
+		if f.Conf.File == nil || f.Conf.isDefault() || len(f.Conf.File.Config().Nodes) == 0 {
+			continue
+		}
+		same := 0
+		for _, o := range facts {
+			if o.Conf.Hash == f.Conf.Hash {
+				same++
+			}
+		}
+		if same > most {
+			best, most = f.Conf.File, same
+		}
+	}
+	for _, f := range facts {
+		if best == nil && f.Signs != nil {
+			for _, text := range f.Signs.Kept {
+				c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
+				if c.File, c.Err = corosyncconf.Parse(ConfPath, text); c.Err == nil && !c.isDefault() {
+					return c.File
+				}
+			}
+		}
+	}
+	return best
+}

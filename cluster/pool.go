@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Pool connects to nodes as its Connector does and keeps them connected, for
+// one who looks at a cluster again and again. A node that does not answer costs
+// time only once: after that it is tried in the background, and until it
+// answers Connect fails at once. Its Connect is for Connector.Connect.
+type Pool struct {
+	through *Connector
+	ctx     context.Context // of what goes on in the background
+	wait    time.Duration   // for an answer of a node that is connected
+
+	mu    sync.Mutex
+	nodes map[string]*poolNode // by name and first address
+}
+
+// poolNode is one node of a Pool.
+type poolNode struct {
+	node   Node  // nil: not connected, or in use
+	err    error // why it could not be connected
+	trying bool
+}
+
+// NewPool makes a Pool that connects as c does, until ctx ends or Close.
+func NewPool(ctx context.Context, c Connector, wait time.Duration) *Pool {
+	return &Pool{through: &c, ctx: ctx, wait: wait, nodes: map[string]*poolNode{}}
+}
+
+// Connect returns a connected node, whose Close gives it back to the pool.
+func (p *Pool) Connect(ctx context.Context, n PlanNode) (Node, error) {
+	key := n.Name
+	if len(n.Addresses) > 0 {
+		key += " " + n.Addresses[0]
+	}
+	p.mu.Lock()
+	known := p.nodes[key]
+	if known == nil {
+		known = &poolNode{}
+		p.nodes[key] = known
+	} else if known.node != nil {
+		node := known.node
+		known.node = nil
+		p.mu.Unlock()
+		return &pooled{Node: node, pool: p, home: known}, nil
+	} else if known.err != nil {
+		if !known.trying {
+			known.trying = true
+			go p.try(known, n)
+		}
+		defer p.mu.Unlock()
+		return nil, known.err
+	}
+	p.mu.Unlock()
+	node, err := p.through.Node(ctx, n)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		known.err = err
+		return nil, err
+	}
+	return &pooled{Node: node, pool: p, home: known}, nil
+}
+
+// try connects to a node that did not answer.
+func (p *Pool) try(known *poolNode, n PlanNode) {
+	node, err := p.through.Node(p.ctx, n)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known.trying, known.node, known.err = false, node, err
+	if p.ctx.Err() != nil && node != nil {
+		_ = node.Close()
+		known.node = nil
+	}
+}
+
+// Close ends all connections.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.nodes {
+		if known.node != nil {
+			_ = known.node.Close()
+			known.node = nil
+		}
+	}
+}
+
+// pooled is a node of a pool that is in use.
+type pooled struct {
+	Node
+	pool   *Pool
+	home   *poolNode
+	broken bool
+}
+
+// Facts is given up, and the connection with it, when the node takes too long.
+func (n *pooled) Facts(ctx context.Context, names []string) (*Facts, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, n.pool.wait, errSlow)
+	defer cancel()
+	f, err := n.Node.Facts(ctx, names)
+	if err != nil {
+		n.broken = true
+		if errors.Is(context.Cause(ctx), errSlow) {
+			err = errSlow
+		}
+	}
+	return f, err
+}
+
+var errSlow = errors.New("it does not answer in time")
+
+// Close gives the node back.
+func (n *pooled) Close() error {
+	n.pool.mu.Lock()
+	defer n.pool.mu.Unlock()
+	if n.broken {
+		return n.Node.Close()
+	}
+	n.home.node = n.Node
+	return nil
+}

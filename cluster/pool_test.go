@@ -1,0 +1,126 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"clusterctl/cluster"
+)
+
+// door counts how often someone connects.
+type door struct {
+	mu    sync.Mutex
+	tried int
+	node  *idle
+	err   error
+}
+
+func (d *door) connect(context.Context, cluster.PlanNode) (cluster.Node, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tried++
+	if d.err != nil {
+		time.Sleep(10 * time.Second)
+		return nil, d.err
+	}
+	return d.node, nil
+}
+
+func (d *door) set(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+// idle is a connected node that takes its time to answer.
+type idle struct {
+	cluster.Node
+	takes  time.Duration
+	closed bool
+}
+
+func (n *idle) Close() error { n.closed = true; return nil }
+
+func (n *idle) Facts(ctx context.Context, _ []string) (*cluster.Facts, error) {
+	select {
+	case <-time.After(n.takes):
+		return &cluster.Facts{}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+var n1 = cluster.PlanNode{Name: "n1", Addresses: []string{"n1"}}
+
+func TestPoolKeepsANodeConnected(t *testing.T) {
+	d := &door{node: &idle{}}
+	p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+	for range 3 {
+		n, err := p.Connect(t.Context(), n1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Facts(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.tried != 1 || d.node.closed {
+		t.Errorf("connected %d times, closed %v", d.tried, d.node.closed)
+	}
+	if p.Close(); !d.node.closed {
+		t.Error("still connected")
+	}
+}
+
+func TestPoolGivesUpANodeThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &door{node: &idle{takes: time.Hour}}
+		p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, 5*time.Second)
+		n, err := p.Connect(t.Context(), n1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := n.Facts(t.Context(), nil); err == nil || time.Since(began) > 6*time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if err := n.Close(); err != nil || !d.node.closed {
+			t.Errorf("%v, closed %v", err, d.node.closed)
+		}
+	})
+}
+
+// A node that does not answer holds nothing up but the first time.
+func TestPoolTriesInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := errors.New("away")
+		d := &door{node: &idle{}, err: away}
+		p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+		defer p.Close()
+		if _, err := p.Connect(t.Context(), n1); !errors.Is(err, away) {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := p.Connect(t.Context(), n1); !errors.Is(err, away) || time.Since(began) > 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		d.set(nil)
+		if _, err := p.Connect(t.Context(), n1); !errors.Is(err, away) { // what it was told last
+			t.Error(err)
+		}
+		synctest.Wait()
+		n, err := p.Connect(t.Context(), n1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = n.Close()
+	})
+}

@@ -1,0 +1,106 @@
+package cluster_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"clusterctl/cluster"
+)
+
+// The node is as one that never was in a cluster, and the rest goes on with a
+// key that it does not have.
+func TestSeparateLeavesTheNodeByItself(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	state := []string{"/var/lib/corosync/ringid_3", "/var/lib/corosync/ev_tracking", cluster.CIBPath}
+	for _, path := range state {
+		w.Machine("n3").SetFile(path, "was in a cluster")
+	}
+	p, err := cluster.PlanSeparate("3", newKey, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2")
+	n3 := w.Machine("n3")
+	for _, path := range append(state, cluster.ConfPath, cluster.KeyPath) {
+		if n3.File(path) != "" || n3.File(path+".bak") == "" {
+			t.Errorf("%s is not set aside", path)
+		}
+	}
+	if n3.Active("corosync") || n3.Enabled("corosync") {
+		t.Error("corosync runs on it, or would at boot")
+	}
+	if w.Machine("n1").File(cluster.KeyPath) == n3.File(cluster.KeyPath+".bak") {
+		t.Error("the rest still has the key that the node took along")
+	}
+}
+
+// Taken back, the node has what it had.
+func TestSeparateIsTakenBackWhole(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Machine("n3").SetFile("/var/lib/corosync/ringid_3", "7")
+	before := w.Machine("n3").Files()
+	p, err := cluster.PlanSeparate("n3", nil, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := p.Steps[len(p.Steps)-1]
+	killed(t, w, p, last.Do.Nodes[0], last.ID)
+	if err := w.undo(t); err != nil {
+		t.Fatal(err)
+	}
+	after := w.Machine("n3").Files()
+	for path, text := range before {
+		if path != cluster.ConfPath && after[path] != text { // that one has a higher version
+			t.Errorf("%s is %q, was %q", path, after[path], text)
+		}
+	}
+	if !w.Machine("n3").Active("corosync") {
+		t.Error("corosync does not run on it")
+	}
+}
+
+func TestSeparateRefuses(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	v := w.view(t)
+	tests := []struct {
+		name string
+		node string
+		view func() *cluster.View
+		code cluster.Code
+	}{
+		{"a node that there is not", "n9", func() *cluster.View { return v }, cluster.CodeNoSuchNode},
+		{"a node that does not answer", "n3", func() *cluster.View {
+			w.Machine("n3").Deaf = true
+			defer func() { w.Machine("n3").Deaf = false }()
+			return w.view(t)
+		}, cluster.CodeFailed},
+		{"when another one is away", "n3", func() *cluster.View {
+			w := running(t, 3, 3, nil)
+			w.Trouble = nil
+			w.die("n2")
+			return w.view(t)
+		}, cluster.CodeQuorum},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := cluster.PlanSeparate(tt.node, nil, tt.view())
+			if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == tt.code }) {
+				t.Errorf("no problem %s among: %v", tt.code, err)
+			}
+		})
+	}
+}
+
+func TestSeparateListsWhatIsLeftToDo(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	left := strings.Join(cluster.LeftToDo("n3", w.view(t)), "\n")
+	for _, want := range []string{"storage that it shares", "clusterctl create NAME n3", "clusterctl add n3"} {
+		if !strings.Contains(left, want) {
+			t.Errorf("no %q in:\n%s", want, left)
+		}
+	}
+}
