@@ -12,7 +12,7 @@ const (
 	Refused     Class = iota // the request cannot be carried out as things are
 	Usage                    // the request itself is wrong
 	Unreachable              // a node cannot be reached
-	Finding                  // something that status found
+	Finding                  // something that status or check found
 )
 
 // Codes of problems. What each means stands in CodeTable.
@@ -98,6 +98,16 @@ const (
 	CodeUnfinished    Code = "unfinished"
 	CodeRunning       Code = "operation-running"
 	CodeEditedConfig  Code = "not-this-cluster"
+
+	CodePort       Code = "port-blocked"
+	CodeLoss       Code = "packet-loss"
+	CodeLatency    Code = "latency"
+	CodeMTU        Code = "mtu"
+	CodeMulticast  Code = "multicast"
+	CodeUnmeasured Code = "unmeasured"
+	CodeBond       Code = "bond-mode"
+	CodeShared     Code = "shared-interface"
+	CodeMemory     Code = "memory"
 )
 
 // CodeInfo is one row of CodeTable.
@@ -188,6 +198,15 @@ func CodeTable() []CodeInfo {
 		{CodeUnfinished, Finding, "an operation was interrupted and is neither finished nor undone"},
 		{CodeRunning, Finding, "an operation is going on"},
 		{CodeEditedConfig, Finding, "a node listed in corosync.conf belongs to no or another cluster"},
+		{CodePort, Finding, "what one node sends to the UDP port of a link on another does not get there"},
+		{CodeLoss, Finding, "packets are lost between two nodes"},
+		{CodeLatency, Finding, "packets take too long between two nodes"},
+		{CodeMTU, Finding, "packets that an interface lets out are too large for the way, or interfaces on a link differ"},
+		{CodeMulticast, Finding, "multicast, which the transport needs, does not get from one node to another"},
+		{CodeUnmeasured, Finding, "something that could not be measured"},
+		{CodeBond, Finding, "a link goes over a bond in a mode that corosync does not bear well"},
+		{CodeShared, Finding, "a link shares its network interface with other traffic, or with another link"},
+		{CodeMemory, Finding, "there is little memory left, and corosync locks what it uses"},
 	}
 }
 
