@@ -81,6 +81,12 @@ func (s CheckSpec) Check() Problems {
 	if len(s.Nodes) == 0 && (len(s.Links) > 0 || s.Transport != "") {
 		ps.add(CodeBadOption, "", "name the nodes; without any, the cluster is checked as it is", "--link and --transport are for nodes that are no cluster yet")
 	}
+	switch {
+	case s.Quick && s.Duration != 0:
+		ps.add(CodeBadOption, "", "give one of them", "--quick and --duration exclude each other")
+	case s.Duration != 0 && s.Duration < time.Second:
+		ps.add(CodeBadOption, "", "use a second or more, as in 10m", "--duration %s: too short", s.Duration)
+	}
 	if !slices.Contains([]string{"", "knet", "udpu", "udp"}, s.Transport) {
 		ps.add(CodeBadOption, "", "use knet, udpu or udp", "--transport %s: no such value", s.Transport)
 	}
