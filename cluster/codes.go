@@ -12,7 +12,7 @@ const (
 	Refused     Class = iota // the request cannot be carried out as things are
 	Usage                    // the request itself is wrong
 	Unreachable              // a node cannot be reached
-	Finding                  // something that status found
+	Finding                  // something that status or check found
 )
 
 // Codes of problems. What each means stands in CodeTable.
@@ -55,7 +55,7 @@ const (
 	CodeNotRoot       Code = "not-root"
 	CodeVersion       Code = "version"
 	CodeVersionMix    Code = "version-mix"
-	CodeMulticast     Code = "multicast"
+	CodeMulticastName Code = "multicast-name"
 	CodeClock         Code = "clock"
 	CodeDiskFull      Code = "disk-full"
 	CodeLayout        Code = "layout"
@@ -116,6 +116,14 @@ const (
 	CodeHung        Code = "hung"
 	CodeWaiting     Code = "waiting"
 	CodeUnscheduled Code = "not-scheduled"
+	CodePort        Code = "port-blocked"
+	CodeLoss        Code = "packet-loss"
+	CodeLatency     Code = "latency"
+	CodeMulticast   Code = "multicast"
+	CodeUnmeasured  Code = "unmeasured"
+	CodeBond        Code = "bond-mode"
+	CodeShared      Code = "shared-interface"
+	CodeMemory      Code = "memory"
 )
 
 // CodeInfo is one row of CodeTable.
@@ -165,7 +173,7 @@ func CodeTable() []CodeInfo {
 		{CodeNotRoot, Refused, "the login on the node is not root, and --sudo was not given"},
 		{CodeVersion, Refused, "a corosync version that cannot do what is asked"},
 		{CodeVersionMix, Refused, "corosync versions that differ between nodes"},
-		{CodeMulticast, Refused, "with multicast, what else in the network would disturb the cluster"},
+		{CodeMulticastName, Refused, "with multicast, what else in the network would disturb the cluster"},
 		{CodeClock, Refused, "clocks that are apart"},
 		{CodeDiskFull, Refused, "no room for the configuration and the journal on a node"},
 		{CodeLayout, Refused, "a node whose cluster configuration is managed by something else"},
@@ -223,6 +231,14 @@ func CodeTable() []CodeInfo {
 		{CodeHung, Finding, "corosync's process is there and does nothing"},
 		{CodeWaiting, Finding, "votes are enough, and corosync waits until all nodes have been there once (wait_for_all)"},
 		{CodeUnscheduled, Finding, "corosync did not get processor time for long enough to lose its token"},
+		{CodePort, Finding, "what one node sends to the UDP port of a link on another does not get there"},
+		{CodeLoss, Finding, "packets are lost between two nodes"},
+		{CodeLatency, Finding, "packets take too long between two nodes"},
+		{CodeMulticast, Finding, "multicast, which the transport needs, does not get from one node to another"},
+		{CodeUnmeasured, Finding, "something that could not be measured"},
+		{CodeBond, Finding, "a link goes over a bond in a mode that corosync does not bear well"},
+		{CodeShared, Finding, "a link shares its network interface with other traffic, or with another link"},
+		{CodeMemory, Finding, "there is little memory left, and corosync locks what it uses"},
 	}
 }
 

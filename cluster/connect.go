@@ -52,11 +52,12 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 		return c.Connect(ctx, n)
 	}
 	if c.isLocal(n) {
-		shell, err := ssh.Local(n.Name, c.Sudo && os.Geteuid() != 0).Shell(ctx)
+		host := ssh.Local(n.Name, c.Sudo && os.Geteuid() != 0)
+		shell, err := host.Shell(ctx)
 		if err != nil {
 			return nil, &NodeError{Node: n.Name, Code: CodeUnreachable, Err: err}
 		}
-		return NewNode(n.Name, "", shell), nil
+		return NewNode(n.Name, "", host, shell), nil
 	}
 	client, err := c.dialer(n).Dial(ctx, ssh.Target{Name: n.Name, Addresses: n.Addresses})
 	if err != nil {
@@ -66,7 +67,7 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 	if err != nil {
 		return nil, dialErr(n.Name, err)
 	}
-	return NewNode(n.Name, client.Address(), shell), nil
+	return NewNode(n.Name, client.Address(), client, shell), nil
 }
 
 func (c *Connector) isLocal(n PlanNode) bool {

@@ -35,17 +35,11 @@ func (s CreateSpec) Names() []string {
 // against it.
 func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	ps := s.Check()
-	s = s.on(&ps, facts)
-	for i, f := range facts {
-		fit(&ps, f, s.Nodes[i].Name)
-		s.free(&ps, f)
-	}
-	together(&ps, facts)
+	s, nodes := s.examine(&ps, facts)
 	if s.Transport == "udp" {
-		ps.warn(CodeMulticast, "", "make sure that no cluster in its networks has that name",
+		ps.warn(CodeMulticastName, "", "make sure that no cluster in its networks has that name",
 			"with multicast the name %s stands for the address at which the nodes hear each other: another cluster of that name would be heard, too", s.Name)
 	}
-	nodes := s.place(&ps, facts)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -114,6 +108,18 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// examine checks whether the nodes can be made a cluster as asked; it returns
+// that in full, and the nodes as the nodelist would have them.
+func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyncconf.Node) {
+	s = s.on(ps, facts)
+	for i, f := range facts {
+		fit(ps, f, s.Nodes[i].Name)
+		s.free(ps, f)
+	}
+	together(ps, facts)
+	return s, s.place(ps, facts)
 }
 
 // stopDefault is the step that stops what a distribution starts by itself.

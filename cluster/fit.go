@@ -14,9 +14,21 @@ const (
 	minFree = 4 * 1024 // KiB: room for the configuration, its copies and the journal
 )
 
-// fit checks that a node can be a cluster node at all, and that it is the one
+// fit checks that a node can be made one of a cluster, and that it is the one
 // that name means.
 func fit(ps *Problems, f *Facts, name string) {
+	able(ps, f, name)
+	if f.PVE {
+		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")
+	}
+	if f.Units["corosync"].Running() {
+		fencers(ps, f, name)
+	}
+	idle(ps, f, name)
+}
+
+// able checks that a node can be a cluster node at all.
+func able(ps *Problems, f *Facts, name string) {
 	if !isHostname(f.Hostname, name) {
 		ps.add(CodeHostname, name, fmt.Sprintf("name it %s, or check where %s leads", f.Hostname, name),
 			"the machine's own name is %s", f.Hostname)
@@ -33,18 +45,11 @@ func fit(ps *Problems, f *Facts, name string) {
 	case !v.known():
 		ps.add(CodeVersion, name, "use corosync 3, or 2.4", "corosync %s is not known", v)
 	}
-	if f.PVE {
-		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")
-	}
 	for path, free := range f.FreeKB {
 		if free < minFree {
 			ps.add(CodeDiskFull, name, "make room", "%s has only %d KiB left", path, free)
 		}
 	}
-	if f.Units["corosync"].Running() {
-		fencers(ps, f, name)
-	}
-	idle(ps, f, name)
 }
 
 // idle checks that no other operation is under way on the node.

@@ -40,6 +40,15 @@ var changeScript string
 //go:embed script/lock.sh
 var lockScript string
 
+//go:embed script/survey.sh
+var surveyScript string
+
+//go:embed script/knock.sh
+var knockScript string
+
+//go:embed script/agent.sh
+var agentScript string
+
 // Exit statuses of script/change.sh and script/lock.sh.
 const (
 	statusHeld       = 75
@@ -52,13 +61,14 @@ const (
 type hostNode struct {
 	name    string
 	address string
+	host    ssh.Host
 	shell   *ssh.Shell
 }
 
-// NewNode makes a Node of a shell on a machine. address is how it was reached,
-// or "" for this machine.
-func NewNode(name, address string, shell *ssh.Shell) Node {
-	return &hostNode{name, address, shell}
+// NewNode makes a Node of a machine and a shell on it. address is how it was
+// reached, or "" for this machine.
+func NewNode(name, address string, host ssh.Host, shell *ssh.Shell) Node {
+	return &hostNode{name, address, host, shell}
 }
 
 func (n *hostNode) Name() string    { return n.name }
@@ -268,6 +278,18 @@ func (n *hostNode) LinkStats(ctx context.Context) ([]LinkStat, error) {
 		return nil, fmt.Errorf("read link state: %w", err)
 	}
 	return parseLinkStats(sec)
+}
+
+func (n *hostNode) survey(ctx context.Context, names []string) (*survey, error) {
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + surveyScript, Args: names})
+	if err != nil {
+		return nil, fmt.Errorf("look around: %w", err)
+	}
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, fmt.Errorf("look around: %w", err)
+	}
+	return parseSurvey(sec), nil
 }
 
 func (n *hostNode) Past(ctx context.Context) ([]Past, error) {

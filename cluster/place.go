@@ -36,7 +36,7 @@ func (n NodeSpec) addresses(ps *Problems, networks []LinkSpec, f *Facts, all []*
 			case a.IsLoopback():
 				ps.add(CodeLoopback, n.Name, "use an address that the other nodes reach", "link %d: %s is a loopback address", link, a)
 			case !has(f, a):
-				ps.add(CodeAddress, n.Name, "use one of "+usable(f), "link %d: the node does not have the address %s", link, a)
+				ps.add(CodeAddress, n.Name, "use one of "+usable(f), "link %d: the node does not have the address %s%s", link, a, elsewhere(a, f, all))
 			}
 			addrs[link] = a.String()
 		} else if a, ok := resolved(ps, n.Name, text, link, f, []*Facts{f}); ok {
@@ -97,6 +97,23 @@ func inNetwork(f *Facts, p netip.Prefix) []netip.Addr {
 
 func has(f *Facts, a netip.Addr) bool {
 	return slices.ContainsFunc(f.Addrs, func(p netip.Prefix) bool { return p.Addr() == a })
+}
+
+// elsewhere tells who else has an address, to go on in a sentence.
+func elsewhere(a netip.Addr, f *Facts, all []*Facts) string {
+	var names []string
+	for _, other := range all {
+		if other != f && has(other, a) {
+			names = append(names, other.Node)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return ", which " + names[0] + " has"
+	}
+	return ", which " + andList(names) + " have"
 }
 
 func joinAddrs(as []netip.Addr) string {

@@ -16,10 +16,11 @@ import (
 type Host interface {
 	Name() string
 	Shell(ctx context.Context) (*Shell, error)
+	Program(ctx context.Context, script string, args ...string) (*Program, error)
 	Close() error
 }
 
-// maxSessions is how many shells a connection carries at a time; sshd refuses an eleventh (sshd_config(5), MaxSessions).
+// maxSessions is how many shells and programs a connection carries at a time; sshd refuses an eleventh (sshd_config(5), MaxSessions).
 const maxSessions = 8
 
 // Client is a connection to a target. It is safe for concurrent use.
@@ -27,7 +28,7 @@ type Client struct {
 	name, address string // address is user@host:port
 	ssh           *gossh.Client
 	dialer        *Dialer
-	sessions      chan struct{} // one element for each shell
+	sessions      chan struct{} // one element for each shell and program
 	gone          chan struct{} // closed when the connection has ended
 
 	mu  sync.Mutex
@@ -115,13 +116,31 @@ func (c *Client) keepAlive(t timing) {
 
 // Shell opens a shell, under sudo if the Options say so. It waits while the connection has as many as it can carry.
 // An error is a DialError, or the context's.
-func (c *Client) Shell(ctx context.Context) (*Shell, error) {
+func (c *Client) Shell(ctx context.Context) (s *Shell, err error) {
+	err = c.open(ctx, func(ctx context.Context, p *process, sudo bool) error {
+		s, err = startShell(ctx, c.name, p, c.dialer.timing, sudo, c.reason)
+		return err
+	})
+	return s, err
+}
+
+// Program starts a script for bash with its $1, $2, ..., in a session of its own, which counts as a shell.
+func (c *Client) Program(ctx context.Context, script string, args ...string) (pr *Program, err error) {
+	err = c.open(ctx, func(ctx context.Context, p *process, sudo bool) error {
+		pr, err = newProgram(ctx, p, script, args, sudo)
+		return err
+	})
+	return pr, err
+}
+
+// open starts bash, under sudo if the Options say so, and gives it to start.
+func (c *Client) open(ctx context.Context, start func(context.Context, *process, bool) error) error {
 	select {
 	case c.sessions <- struct{}{}:
 	case <-c.gone:
-		return nil, c.shellError(fmt.Errorf("%w: %w", ErrLost, c.reason()))
+		return c.shellError(fmt.Errorf("%w: %w", ErrLost, c.reason()))
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
+		return fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
 	}
 	leave := sync.OnceFunc(func() { <-c.sessions })
 	limited, cancel := c.dialer.withTimeout(ctx)
@@ -132,15 +151,14 @@ func (c *Client) Shell(ctx context.Context) (*Shell, error) {
 	sudo := c.dialer.opts.Sudo && user != "root"
 	p, err := await(limited, func() (*process, error) { return c.start(bootstrap(sudo), leave) }, func(p *process) { p.close() })
 	if err == nil {
-		var s *Shell
-		if s, err = startShell(limited, c.name, p, c.dialer.timing, sudo, c.reason); err == nil {
-			return s, nil
+		if err = start(limited, p, sudo); err == nil {
+			return nil
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
+		return fmt.Errorf("%s: open shell: %w", c.name, ctx.Err())
 	}
-	return nil, c.shellError(err)
+	return c.shellError(err)
 }
 
 func (c *Client) shellError(err error) error {

@@ -47,7 +47,7 @@ func EncodeRequest(id uint64, c Command) ([]byte, error) { return encodeRequest(
 
 // Bootstrap returns the command that starts a shell, and what is then written to it before any request.
 func Bootstrap() (command, program string) {
-	return bootstrap(false), programFor("marker", time.Minute)
+	return bootstrap(false), programFor("marker", "_silence=60\n"+loop)
 }
 
 // ReadAnswers reads frames until there is an error.

@@ -26,20 +26,36 @@ func (l *local) Name() string { return l.name }
 
 func (l *local) Close() error { return nil }
 
-func (l *local) Shell(ctx context.Context) (*Shell, error) {
+func (l *local) Shell(ctx context.Context) (s *Shell, err error) {
+	err = l.open(ctx, func(ctx context.Context, p *process) error {
+		s, err = startShell(ctx, l.name, p, l.timing, l.sudo, func() error { return nil })
+		return err
+	})
+	return s, err
+}
+
+func (l *local) Program(ctx context.Context, script string, args ...string) (pr *Program, err error) {
+	err = l.open(ctx, func(ctx context.Context, p *process) error {
+		pr, err = newProgram(ctx, p, script, args, l.sudo)
+		return err
+	})
+	return pr, err
+}
+
+// open starts bash and gives it to start.
+func (l *local) open(ctx context.Context, start func(context.Context, *process) error) error {
 	limited, cancel := context.WithTimeoutCause(ctx, 10*time.Second, ErrTimeout)
 	defer cancel()
 	p, err := l.start()
 	if err == nil {
-		var s *Shell
-		if s, err = startShell(limited, l.name, p, l.timing, l.sudo, func() error { return nil }); err == nil {
-			return s, nil
+		if err = start(limited, p); err == nil {
+			return nil
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: open shell: %w", l.name, ctx.Err())
+		return fmt.Errorf("%s: open shell: %w", l.name, ctx.Err())
 	}
-	return nil, &DialError{Target: l.name, Address: "this machine", Stage: StageShell, Err: err}
+	return &DialError{Target: l.name, Address: "this machine", Stage: StageShell, Err: err}
 }
 
 func (l *local) start() (*process, error) {

@@ -77,20 +77,36 @@ func bootstrap(sudo bool) string {
 	return program
 }
 
-// programFor returns what a bootstrap command reads: a length on a line, and a program of that length. It prints marker
-// on a line of its own when it begins.
-func programFor(marker string, silence time.Duration) string {
-	program := fmt.Sprintf("_marker=%s _silence=%d\n%s", marker, int(silence.Seconds()), loop)
+// programFor returns what a bootstrap command reads: a length on a line, and a program of that length. The program
+// prints $_marker on a line of its own when it begins.
+func programFor(marker, program string) string {
+	program = "_marker=" + marker + "\n" + program
 	return fmt.Sprintf("%d\n%s", len(program), program)
 }
 
-// startShell gives p its program and returns a Shell when that runs.
+// startShell gives p the loop and returns a Shell when that runs.
 func startShell(ctx context.Context, host string, p *process, t timing, sudo bool, lost func() error) (*Shell, error) {
+	r, err := startProgram(ctx, p, fmt.Sprintf("_silence=%d\n%s", int(t.silence.Seconds()), loop), sudo)
+	if err != nil {
+		return nil, err
+	}
+	s := &Shell{
+		host: host, p: p, timing: t, lost: lost,
+		turn: make(chan struct{}, 1), answers: make(chan answer, 1), ended: make(chan struct{}),
+	}
+	s.closing = sync.OnceFunc(p.close)
+	go s.read(r)
+	go s.beat()
+	return s, nil
+}
+
+// startProgram gives p a program for bash and returns what that prints, when it runs; if it does not, p is closed.
+func startProgram(ctx context.Context, p *process, program string, sudo bool) (*bufio.Reader, error) {
 	marker := "clusterctl-" + rand.Text()
 	r := bufio.NewReaderSize(p.stdout, 64<<10)
 	type none = struct{}
 	_, err := await(ctx, func() (none, error) {
-		_, err := io.WriteString(p.stdin, programFor(marker, t.silence))
+		_, err := io.WriteString(p.stdin, programFor(marker, program))
 		if err == nil {
 			err = skipTo(r, marker)
 		}
@@ -103,14 +119,7 @@ func startShell(ctx context.Context, host string, p *process, t timing, sudo boo
 		p.close()
 		return nil, err
 	}
-	s := &Shell{
-		host: host, p: p, timing: t, lost: lost,
-		turn: make(chan struct{}, 1), answers: make(chan answer, 1), ended: make(chan struct{}),
-	}
-	s.closing = sync.OnceFunc(p.close)
-	go s.read(r)
-	go s.beat()
-	return s, nil
+	return r, nil
 }
 
 // maxGreeting bounds what a login shell may print before our program starts.

@@ -20,6 +20,7 @@ type addOptions struct {
 	spec      cluster.AddSpec
 	links     []string
 	ifMissing bool
+	skipCheck bool
 	// of join alone
 	link          [cluster.MaxLink + 1]string
 	nodeid, votes string
@@ -62,6 +63,7 @@ networks that the members use.`,
 	f.StringArrayVar(&o.links, "link", nil, "network of a link, `[N=]CIDR`; repeat it for more links")
 	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
 	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when the nodes are in the cluster already and as asked")
+	f.BoolVar(&o.skipCheck, "skip-check", false, "do not see first whether the nodes reach each other on each link")
 	return c
 }
 
@@ -93,6 +95,7 @@ on the new machine. HOST is logged in to; the other members are reached through 
 	f.StringVar(&o.votes, "votes", "", "votes of this machine")
 	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
 	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when this machine is in the cluster already and as asked")
+	f.BoolVar(&o.skipCheck, "skip-check", false, "do not see first whether the nodes reach each other on each link")
 	return c
 }
 
@@ -199,6 +202,11 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 		plan.Nodes = append(plan.Nodes, reach(fresh[names[i]], targets[i]))
 	}
 	maps.Copy(nodes, fresh)
+	if !o.skipCheck {
+		if err := a.knock(ctx, p, plan, view, facts, nodes); err != nil {
+			return err
+		}
+	}
 	done, err := a.carryOut(ctx, conn, p, plan, nodes)
 	if err != nil || !done {
 		return err

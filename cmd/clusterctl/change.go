@@ -82,6 +82,20 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 	return err == nil, err
 }
 
+// knock sees whether the nodes of a plan reach each other. What it is not sure
+// of becomes a note of the plan.
+func (a *app) knock(ctx context.Context, p *cli.Progress, plan *cluster.Plan, v *cluster.View, facts []*cluster.Facts, nodes map[string]cluster.Node) error {
+	t := p.Start("see that the nodes reach each other on each link")
+	ps := plan.Knock(ctx, v, facts, nodes)
+	if len(ps.Errors()) > 0 {
+		t.Fail()
+		return ps
+	}
+	t.Done()
+	plan.Notes = append(plan.Notes, ps...)
+	return nil
+}
+
 // theCluster names a cluster in a sentence; it may have no name.
 func theCluster(name string) string {
 	if name == "" {

@@ -22,6 +22,8 @@ type createOptions struct {
 	// pvecm's form, for one node
 	link, ring, bindnet [cluster.MaxLink + 1]string
 	nodeid, votes       string
+
+	skipCheck bool
 }
 
 func (a *app) createCmd() *cobra.Command {
@@ -46,7 +48,7 @@ With one node the options of pvecm create are understood too:
 			if err := o.read(args); err != nil {
 				return err
 			}
-			return a.create(c.Context(), o.spec)
+			return a.create(c.Context(), o)
 		},
 	}
 	f := c.Flags()
@@ -63,6 +65,7 @@ With one node the options of pvecm create are understood too:
 	f.BoolVar(&o.spec.NoEnable, "no-enable", false, "do not have corosync started at boot")
 	f.BoolVar(&o.spec.Force, "force", false, "set the files of an earlier cluster aside")
 	f.BoolVar(&o.spec.IfMissing, "if-missing", false, "exit 0 when the cluster is there already and as asked")
+	f.BoolVar(&o.skipCheck, "skip-check", false, "do not see first whether the nodes reach each other on each link")
 	for n := range cluster.MaxLink + 1 {
 		num := strconv.Itoa(n)
 		f.StringVar(&o.link[n], "link"+num, "", "as pvecm: ADDR[,priority=P]")
@@ -166,7 +169,8 @@ func (o *createOptions) pvecm() cluster.Problems {
 	return ps
 }
 
-func (a *app) create(ctx context.Context, spec cluster.CreateSpec) error {
+func (a *app) create(ctx context.Context, o *createOptions) error {
+	spec := o.spec
 	ctx, cancel := a.context(ctx)
 	defer cancel()
 	conn, err := a.connector(ctx)
@@ -209,6 +213,11 @@ func (a *app) create(ctx context.Context, spec cluster.CreateSpec) error {
 	plan, err := cluster.PlanCreate(spec, facts, key)
 	if err != nil {
 		return err
+	}
+	if !o.skipCheck {
+		if err := a.knock(ctx, p, plan, nil, facts, nodes); err != nil {
+			return err
+		}
 	}
 	for i := range targets {
 		plan.Nodes = append(plan.Nodes, reach(nodes[names[i]], targets[i]))

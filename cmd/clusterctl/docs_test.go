@@ -31,7 +31,7 @@ Generated from the code by ` + "`make docs`" + `; a test fails when it is out of
 |---|---|
 | 0 | done, or healthy |
 | 1 | failed; nothing changed, or all of it undone (config_version aside); conf get: the key is not set |
-| 3 | the answer is bad news: status found problems, conf check errors, conf diff a difference |
+| 3 | the answer is bad news: status found problems, check an unfit network or node, conf check errors, conf diff a difference |
 | 4 | nothing could be done for want of a node: unreachable, not authenticated, host key not verified |
 | 5 | stopped midway and not undone: ` + "`clusterctl op list`" + ` says what is open |
 | 64 | usage |
@@ -41,7 +41,7 @@ When several apply: 64, then 4, then 1; 5 beats 130. 2 is never used.
 
 ## Codes of problems
 
-They stand in the JSON of status and of errors. Codes are only ever added.
+They stand in the JSON of status, of check and of errors. A check finds those of refusals too, and exits with 3. Codes are only ever added.
 `)
 	for _, group := range []struct {
 		class cluster.Class
@@ -50,7 +50,7 @@ They stand in the JSON of status and of errors. Codes are only ever added.
 		{cluster.Usage, "The request itself is wrong: exit code 64"},
 		{cluster.Unreachable, "A node cannot be reached: exit code 4"},
 		{cluster.Refused, "It cannot be done as things are: exit code 1"},
-		{cluster.Finding, "What status finds: exit code 3"},
+		{cluster.Finding, "What status and check find: exit code 3"},
 	} {
 		fmt.Fprintf(&b, "\n### %s\n\n| code | meaning |\n|---|---|\n", group.title)
 		for _, i := range cluster.CodeTable() {

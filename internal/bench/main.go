@@ -58,6 +58,10 @@ func run(ctx context.Context, repetitions int, tool, suite string) (err error) {
 	if err := b.keep(ctx); err != nil {
 		return err
 	}
+	check, err := b.measureCheck(ctx, repetitions)
+	if err != nil {
+		return err
+	}
 	sides := []side{clusterctl, floor}
 	for i := range repetitions {
 		logf("repetition %d of %d", i+1, repetitions)
@@ -76,6 +80,7 @@ func run(ctx context.Context, repetitions int, tool, suite string) (err error) {
 	if err := b.print(); err != nil {
 		return err
 	}
+	fmt.Println(check)
 	fmt.Println(startup)
 	return nil
 }
@@ -300,6 +305,26 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	lines := append(strings.Split(client, "\n"), "", "") // some processors do not say what they are
 	return fmt.Sprintf("%s; %s; Linux %s; %d × %s; nodes: Debian %s, corosync %s", strings.TrimSpace(version), lines[0], lines[1],
 		runtime.NumCPU(), lines[2], b.Suite(), strings.TrimSpace(corosync)), nil
+}
+
+// measureCheck says how long a check of nodes takes that are no cluster yet. It has no floor: nobody does that by hand.
+func (b *bench) measureCheck(ctx context.Context, repetitions int) (string, error) {
+	args := []string{"check", "--quick"}
+	for _, n := range b.Nodes() {
+		args = append(args, n.Name())
+	}
+	for link := range b.Links() {
+		args = append(args, "--link", b.Net(link).String())
+	}
+	var times []time.Duration
+	for range repetitions {
+		began := time.Now()
+		if out, err := b.output(ctx, b.tool, args...); err != nil {
+			return "", fmt.Errorf("check: %w\n%s", err, out)
+		}
+		times = append(times, time.Since(began))
+	}
+	return fmt.Sprintf("check --quick of %d nodes on %d links: %.2f s (%s)", len(b.Nodes()), b.Links(), median(times).Seconds(), spread(times)), nil
 }
 
 // measureStartup says what it costs to start clusterctl at all.

@@ -698,7 +698,7 @@ func (sh *shell) reload() error {
 		return errors.New("corosync-cfgtool -R: Could not initialize corosync configuration API error 2")
 	}
 	for answered := c.reload(); !answered(); {
-		sh.pause(sh.w.between(time.Millisecond, 10*time.Millisecond))
+		sh.pause(max(1, sh.w.between(time.Millisecond, 10*time.Millisecond))) // without a clock, too, it comes after what was sent
 		if !c.alive() {
 			return errors.New("corosync-cfgtool -R: Could not reload configuration: CS_ERR_LIBRARY")
 		}
