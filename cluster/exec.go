@@ -789,7 +789,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if err := u.guarded(ctx, a); err != nil {
 		return true, err
 	}
-	if err := u.guardStop(ctx, a); err != nil {
+	if err := cmp.Or(u.guardStop(ctx, a), u.carried(ctx, a)); err != nil {
 		return true, err
 	}
 	for _, group := range groups {
@@ -873,6 +873,33 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 		}
 		if refused = err; err == nil || a.Want == nil {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollLast):
+		}
+	}
+}
+
+// carried waits, before a reload takes a link away, until one that stays connects
+// the members that are there: it may have come back only a moment ago.
+func (u *undoing) carried(ctx context.Context, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.Want.Deadline)
+	defer cancel()
+	want := *a.Want
+	a.Want = &want
+	for {
+		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
+			_, err := u.up(ctx, m.Name)
+			return err != nil && ctx.Err() == nil
+		})
+		err := u.guardLinks(ctx, a)
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

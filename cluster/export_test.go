@@ -51,3 +51,12 @@ func (p *Plan) Heard(facts []*Facts, said map[string]string) Problems {
 
 // Group is the multicast group of a link.
 var Group = group
+
+// ParseLinkStats reads what script/links.sh prints.
+func ParseLinkStats(out []byte) ([]LinkStat, error) {
+	sec, err := parseSections(out)
+	if err != nil {
+		return nil, err
+	}
+	return parseLinkStats(sec)
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +161,34 @@ func TestTheOnlyLinkMoves(t *testing.T) {
 		if after := w.Machine("n1").Running(); after != moved {
 			t.Errorf("more has changed than the addresses:\n%s", corosyncconf.UnifiedDiff("want", "got", []byte(moved), []byte(after)))
 		}
+	}
+}
+
+// On the way there and on the way back, no reload takes a link away unless one of
+// these carries the cluster.
+func TestALinkThatMovesIsCarriedThereAndBack(t *testing.T) {
+	w := running(t, 3, 3, oneLink)
+	p, err := cluster.PlanLinkSet(cluster.LinkChange{Number: 0, Network: network1}, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there, back [][]int
+	for _, s := range p.Steps {
+		for _, a := range append([]cluster.Act{s.Do}, s.Undo...) {
+			switch {
+			case asked(a) == 0:
+			case s.Class == cluster.ClassReload:
+				there = append(there, a.Carry)
+			default:
+				back = append(back, a.Carry)
+			}
+		}
+	}
+	if want := [][]int{nil, {1}, nil, {0}}; !reflect.DeepEqual(there, want) {
+		t.Errorf("there: carried by %v, want %v", there, want)
+	}
+	if want := [][]int{{0}, nil, {1}, nil}; !reflect.DeepEqual(back, want) {
+		t.Errorf("back: carried by %v, want %v", back, want)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 type LinkInfo struct {
 	Number   int        `json:"number"`
 	Mode     string     `json:"mode"`     // how several links are used: passive, active, rr; "" with one that cannot have others
-	Priority int        `json:"priority"` // the highest comes first in passive mode
+	Priority int        `json:"priority"` // the highest comes first in passive mode; 0: it has none, for it is not knet's
 	Port     int        `json:"port"`     // UDP
 	Nodes    []LinkNode `json:"nodes"`    // in the order of the nodelist
 }
@@ -71,7 +71,7 @@ func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
 		info := LinkInfo{Number: number, Priority: l.priority(), Port: l.port(), Nodes: []LinkNode{}}
 		if conf.Totem.Transport == "knet" {
 			info.Mode = conf.Totem.LinkMode
-		} else if len(conf.Links()) > 1 {
+		} else if info.Priority = 0; len(conf.Links()) > 1 {
 			info.Mode = conf.Totem.RRPMode
 		}
 		for i, n := range v.Nodes {
@@ -117,7 +117,7 @@ func parseLinkStats(sec map[string]section) ([]LinkStat, error) {
 		}
 		return found[k]
 	}
-	if sec["peers"].status == 0 {
+	if sec["peers"].status == 0 && len(sec["peers"].out) > 0 { // before 3.1.1 it knows no -n, and only some call that an error
 		// The shell took the empty line from the end.
 		peers, err := quorum.ParsePeers(append(sec["peers"].out, "\n\n"...))
 		if err != nil {

@@ -40,7 +40,10 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 // rolling restarts nodes one after the other, and lowers what is lowest in q.
 func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 	conf := v.config()
-	v.noDevice(ps) // its daemon would have to be started again, too
+	if v.Conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, "", "on one node after the other: systemctl restart corosync, then systemctl start corosync-qdevice; the next one when corosync-quorumtool -s there shows the flags A,V",
+			"the cluster has a quorum device: corosync-qdevice ends with corosync, and its vote must be there again before the next node is restarted, which is not handled yet")
+	}
 	_, voting := v.voting(conf)
 	quorate := voting.Tally().Quorate
 	members := v.members(nil)

@@ -122,6 +122,17 @@ func TestRestartRefusesWhatWouldNotComeBack(t *testing.T) {
 	}
 }
 
+func TestRestartLeavesAQuorumDeviceAlone(t *testing.T) {
+	w := running(t, 3, 3, func(f *corosyncconf.File) error {
+		device := f.Root().Section("quorum").AddSection("device")
+		return errors.Join(device.Set("model", "net"), device.AddSection("net").Set("host", "10.0.0.9"))
+	})
+	_, err := cluster.PlanRestart(cluster.ServiceSpec{Nodes: []string{"n2"}}, w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) == 0 || ps[0].Code != cluster.CodeDevice || !strings.Contains(ps[0].Remedy, "systemctl start corosync-qdevice") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Whatever stops corosync on a node is refused while something would fence the
 // node for it; what does not is not.
 func TestWhatStopsCorosyncIsRefusedWhereANodeWouldBeFenced(t *testing.T) {

@@ -170,12 +170,14 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		stayed := slices.DeleteFunc(slices.Clone(r.members), func(m Member) bool { return !slices.Contains(r.before, m) })
 		seen := r.want(undo)
 		seen.Members, seen.Links = stayed, r.linked
+		reload := r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...)
+		reload.Carry = carry(stayed, r.links, r.linked)
 		// From here on a node that restarts runs the new version, before any reload:
 		// the way back is by a higher one.
 		swap.Undo = []Act{
 			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
 			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
-			r.reload(stayed, back, seen, regain(conf.Config(), undo.Config())...),
+			reload,
 		}
 	}
 	p.Steps = append(p.Steps,
@@ -191,7 +193,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		swap)
 	if len(r.members) > 0 {
 		do := r.reload(r.members, is, r.want(conf))
-		do.Carry = r.carry()
+		do.Carry = carry(r.members, r.linked, r.links)
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
@@ -200,14 +202,14 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	return nil
 }
 
-// carry are the links that carry the cluster while the next rollout takes
-// another away; nil if none goes.
-func (r *rollout) carry() []int {
-	gone := func(n int) bool { return !slices.Contains(r.links, n) }
-	if len(r.members) < 2 || !slices.ContainsFunc(r.linked, gone) {
+// carry are the links that carry members while a reload takes another one away;
+// nil if none goes.
+func carry(members []Member, before, after []int) []int {
+	gone := func(n int) bool { return !slices.Contains(after, n) }
+	if len(members) < 2 || !slices.ContainsFunc(before, gone) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(r.linked), gone)
+	return slices.DeleteFunc(slices.Clone(before), gone)
 }
 
 // bears refuses a reload after which, with the votes of now, the cluster would

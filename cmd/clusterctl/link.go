@@ -233,8 +233,11 @@ func printLinks(s *cli.Streams, links []cluster.LinkInfo) error {
 			fmt.Fprintln(s.Out)
 		}
 		what := fmt.Sprintf("Link %d: port %d", l.Number, l.Port)
+		if l.Priority > 0 {
+			what += fmt.Sprintf(", priority %d", l.Priority)
+		}
 		if l.Mode != "" {
-			what += fmt.Sprintf(", priority %d, %s", l.Priority, l.Mode)
+			what += ", " + l.Mode
 		}
 		heading(s.Out, what)
 		table := cli.NewTable("NODE", "ADDRESS", "REACHES", "DOES NOT REACH", "LATENCY", "MTU")
