@@ -27,8 +27,8 @@ type event struct {
 	text string
 }
 
-// watcher looks at a cluster again and again.
-type watcher struct {
+// statusWatch looks at a cluster again and again.
+type statusWatch struct {
 	*app
 	conn   *cluster.Connector
 	seeds  []cluster.PlanNode
@@ -52,7 +52,7 @@ func (a *app) watch(ctx context.Context) error {
 	pool := cluster.NewPool(ctx, *conn, watchWait)
 	defer pool.Close()
 	conn.Connect = pool.Connect
-	w := &watcher{app: a, conn: conn, seeds: seeds}
+	w := &statusWatch{app: a, conn: conn, seeds: seeds}
 	if err := w.look(ctx); err != nil { // when nothing can be seen at first, nothing is watched
 		return err
 	}
@@ -68,7 +68,7 @@ func (a *app) watch(ctx context.Context) error {
 }
 
 // look looks once, and notes what has changed.
-func (w *watcher) look(ctx context.Context) error {
+func (w *statusWatch) look(ctx context.Context) error {
 	v, nodes, err := w.conn.Look(ctx, w.seeds)
 	now := time.Now()
 	w.past = slices.DeleteFunc(w.past, func(e event) bool { return now.Sub(e.at) > watchPast })
@@ -85,7 +85,7 @@ func (w *watcher) look(ctx context.Context) error {
 }
 
 // show keeps the screen up to date.
-func (w *watcher) show(ctx context.Context, screen *cli.Screen) error {
+func (w *statusWatch) show(ctx context.Context, screen *cli.Screen) error {
 	for {
 		var frame bytes.Buffer
 		w.frame(&frame, time.Now())
@@ -115,7 +115,7 @@ func (w *watcher) show(ctx context.Context, screen *cli.Screen) error {
 }
 
 // print prints the status now, and whenever it has changed.
-func (w *watcher) print(ctx context.Context) error {
+func (w *statusWatch) print(ctx context.Context) error {
 	fmt.Fprintf(w.env.Out, "%s\n\n", time.Now().Format(time.RFC3339))
 	if err := w.printStatus(w.status); err != nil {
 		return err
@@ -152,7 +152,7 @@ func texts(events []event) []string {
 }
 
 // frame is the whole screen: as short as it can be, so that it fits.
-func (w *watcher) frame(out io.Writer, now time.Time) {
+func (w *statusWatch) frame(out io.Writer, now time.Time) {
 	s, q := w.status, w.status.Quorum
 	st := w.streams.To(out)
 	fmt.Fprintf(out, "%s  %s  every %s, q quits\n", cli.Clean(s.Cluster.Name), now.Format("15:04:05"), watchEvery)

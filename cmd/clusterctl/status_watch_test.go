@@ -12,9 +12,9 @@ import (
 	"clusterctl/internal/cli"
 )
 
-func watched() *watcher {
+func watched() *statusWatch {
 	peers := func(a, b string) map[string]string { return map[string]string{"n2": a, "n3": b} }
-	return &watcher{
+	return &statusWatch{
 		app: &app{streams: &cli.Streams{Width: 80}},
 		status: &cluster.Status{
 			Cluster: cluster.StatusCluster{Name: "prod", Transport: "knet", Links: 2, ConfigVersion: 4, CryptoCipher: "aes256", CryptoHash: "sha256"},
