@@ -528,6 +528,8 @@ func (d *diagnosis) versions() {
 		sync := func(cause *Cause) {
 			if d.sync(cause, n); len(d.parts) == 0 {
 				cause.Remedy = "nothing runs that says whose file counts: name the node whose file does, as a rule the highest version's, with clusterctl conf sync --from NODE; then clusterctl start --all"
+				cause.nodes = nil // that no node runs comes of nobody having decided this
+				cause.so(CodeNotQuorate, CodeInactive, CodeAbsent, CodeConfigDrift)
 			}
 		}
 		switch {

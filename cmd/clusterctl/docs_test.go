@@ -31,7 +31,7 @@ Generated from the code by ` + "`make docs`" + `; a test fails when it is out of
 |---|---|
 | 0 | done, or healthy |
 | 1 | failed; nothing changed, or all of it undone (config_version aside); conf get: the key is not set |
-| 3 | the answer is bad news: status found problems, check an unfit network or node, conf check errors, conf diff a difference |
+| 3 | the answer is bad news: status and doctor found problems, check an unfit network or node, conf check errors, conf diff a difference |
 | 4 | nothing could be done for want of a node: unreachable, not authenticated, host key not verified |
 | 5 | stopped midway and not undone: ` + "`clusterctl op list`" + ` says what is open |
 | 64 | usage |
