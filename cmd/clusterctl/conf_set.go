@@ -137,6 +137,16 @@ func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
 	if err := a.noWorse(f, after, r, e.force); err != nil {
 		return err
 	}
+	if was, is := f.ConfigVersion(), after.ConfigVersion(); is < was {
+		a.printProblems(cluster.Problems{{Severity: cluster.Warning,
+			Message: fmt.Sprintf("%s: config_version goes down from %d to %d: a node that starts with a lower version than the others run exits", f.name(), was, is),
+			Remedy:  "count it up: clusterctl conf set does, where it is not told a version"}})
+	}
+	return a.keepConf(f, after, r)
+}
+
+// keepConf writes a file that was edited, or says what would be written.
+func (a *app) keepConf(f *confFile, after *corosyncconf.File, r corosyncconf.Release) error {
 	if a.dryRun {
 		return a.printDryEdit(f, after, r)
 	}
@@ -259,7 +269,11 @@ func (a *app) printEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Re
 		return a.print("nothing to change: " + f.path + " is so already\n")
 	}
 	for _, c := range corosyncconf.Compare(f.File, after, r) {
-		if err := a.print(fmt.Sprintf("%s (%s)\n", c.Words, c.Effect)); err != nil {
+		text := fmt.Sprintf("%s (%s)\n", c.Words, c.Effect)
+		if c.Remark != "" {
+			text += "  -> " + c.Remark + "\n"
+		}
+		if err := a.print(text); err != nil {
 			return err
 		}
 	}
@@ -267,9 +281,22 @@ func (a *app) printEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Re
 }
 
 func (a *app) editJSON(f *confFile, after *corosyncconf.File, r corosyncconf.Release) any {
-	return map[string]any{
+	diff := corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes())
+	doc := map[string]any{
 		"schema": 1, "file": f.path, "changed": !bytes.Equal(f.data, after.Bytes()), "config_version": after.ConfigVersion(),
-		"diff":    corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes()),
-		"changes": changesJSON(corosyncconf.Compare(f.File, after, r)),
+		"diff": diff, "changes": changesJSON(corosyncconf.Compare(f.File, after, r)),
 	}
+	if a.dryRun {
+		plan := &cluster.Plan{Diff: diff}
+		before, then := cluster.WholeQuorum(f.ConfigIn(r)), cluster.WholeQuorum(after.ConfigIn(r))
+		plan.Quorum = cluster.QuorumRange{Before: before, Lowest: before, After: then}
+		if then.Votes-then.Quorum < before.Votes-before.Quorum {
+			plan.Quorum.Lowest = then
+		}
+		if diff != "" {
+			plan.Steps = []cluster.Step{{ID: "write", What: "write " + f.name(), Class: cluster.ClassPrepare, Do: cluster.Act{Nodes: []string{}}}}
+		}
+		doc["plan"] = dryPlan(plan)
+	}
+	return doc
 }
