@@ -17,17 +17,24 @@ func (a *app) confShowCmd() *cobra.Command {
 	var file, release string
 	c := &cobra.Command{
 		Use:   "show",
-		Short: "Show what a corosync.conf means",
+		Short: "Show what corosync.conf means, on the cluster or in a file",
 		Long: `Show what a corosync.conf means to corosync, defaults included: the cluster, its
-nodes, links and quorum. conf get prints every key.`,
-		Example: `  clusterctl conf show --file /etc/corosync/corosync.conf`,
-		Args:    args(cobra.NoArgs),
+nodes, links and quorum. conf get prints every key.
+
+On the cluster it is the file that the quorate nodes have; under it stands which
+node has another one, and which version each runs.`,
+		Example: `  clusterctl conf show
+  clusterctl conf show --file /etc/corosync/corosync.conf`,
+		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				return a.confShowCluster(c.Context(), release)
+			}
 			r, err := parseRelease(release)
 			if err != nil {
 				return err
 			}
-			f, err := a.openConf(c, file)
+			f, err := a.readConf(c.Context(), file)
 			if err != nil {
 				return err
 			}
