@@ -40,8 +40,10 @@ lint:
 	$(GO) vet -tags node ./...
 	$(LINT) run ./...
 
-# How long things take, beside the same work done by bare ssh; minutes. No test.
+# How long things take: corosync.conf read, beside a scan of its lines and corosync
+# -t, and clusterctl, beside the same work done by bare ssh; minutes. No test.
 bench: setup build
+	$(GO) test -tags node -run '^$$' -bench . ./internal/oracle
 	$(GO) run ./internal/bench
 
 # corosyncconf held to corosync -t of each Debian: N new configurations, or those

@@ -75,6 +75,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan.Changes = changes
 	for _, c := range changes {
 		if c.Twice {
 			plan.reloadTwice()
@@ -121,6 +122,8 @@ type CmapValue struct {
 // nodes that come or go: their votes and their corosync have to come before or
 // after them.
 func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncconf.Effect {
+	effect := corosyncconf.EffectOf(changes)
+	stops := s.Restart && effect == corosyncconf.FullRestart // and then it does all but a quorum device's
 	for _, c := range changes {
 		text := c.Words
 		if c.Remark != "" {
@@ -133,17 +136,18 @@ func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncc
 			if c.Remark != "" && !c.Twice {
 				ps.warn(CodeNeedsRestart, "", "", "%s", text)
 			}
-		case e == corosyncconf.LinkReplace:
+		case e == corosyncconf.LinkReplace && !stops:
 			ps.add(CodeNeedsRestart, "", "clusterctl link set does it link by link", "%s: corosync does not change a link in place", text)
 		case e == corosyncconf.DeviceRestart:
 			ps.add(CodeNeedsRestart, "", "change it on each node, and restart corosync-qdevice there", "%s: only a restart of corosync-qdevice brings it into effect", text)
+		case stops:
 		case !s.Restart && e == corosyncconf.RollingRestart:
 			ps.add(CodeNeedsRestart, "", "--restart restarts one node after the other", "%s: a reload does not do it, it takes a rolling restart", text)
-		case !s.Restart:
+		case !s.Restart && e == corosyncconf.FullRestart:
 			ps.add(CodeNeedsRestart, "", "--restart stops corosync on all nodes, and starts it on all", "%s: a reload does not do it, all nodes must be stopped before any is started", text)
 		}
 	}
-	return corosyncconf.EffectOf(changes)
+	return effect
 }
 
 // inTurn plans a configuration that takes a restart of each node: it is on all

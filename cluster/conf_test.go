@@ -320,6 +320,22 @@ func TestConfStopsAllWhereNothingLessDoes(t *testing.T) {
 	}
 }
 
+// Where all nodes are stopped anyway, links move in the same go.
+func TestConfThatStopsAllMovesLinksToo(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	move := cluster.ConfSpec{What: "rename and move", Restart: true, Edit: func(f *corosyncconf.File) error {
+		return errors.Join(f.Root().Section("totem").Set("cluster_name", "renamed"), f.Root().Section("nodelist").Section("node").Set("ring1_addr", "10.9.9.9"))
+	}}
+	p, err := cluster.PlanConf(move, w.view(t))
+	if err != nil || !p.StopsAll() {
+		t.Errorf("%v", err)
+	}
+	move.Restart = false
+	if _, err := cluster.PlanConf(move, w.view(t)); len(cluster.ProblemsOf(err).Errors()) != 2 {
+		t.Errorf("without restarts: %v", err)
+	}
+}
+
 func TestConfStopsAllOnlyWithEveryNode(t *testing.T) {
 	w := stopped(t)
 	_, err := cluster.PlanConf(restarting(t, "totem.cluster_name", "renamed"), w.view(t))

@@ -50,7 +50,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 
 	p := &Plan{Cluster: s.Name, Notes: ps, Diff: corosyncconf.UnifiedDiff("/dev/null", ConfPath, nil, conf.Bytes())}
 	p.relyOn(facts...)
-	p.Quorum.After = pointOf(conf.Config())
+	p.Quorum.After = WholeQuorum(conf.Config())
 	names := make([]string, len(nodes))
 	members := make([]Member, len(nodes))
 	var running, paced []string
@@ -337,8 +337,8 @@ func rememberIDs(f *corosyncconf.File, version uint64) Op {
 	return op
 }
 
-// pointOf is the quorum of a cluster with every node present.
-func pointOf(c corosyncconf.Config) QuorumPoint {
+// WholeQuorum is the quorum of a cluster with every node present.
+func WholeQuorum(c corosyncconf.Config) QuorumPoint {
 	votes := 0
 	for _, n := range c.Nodes {
 		votes += n.Votes

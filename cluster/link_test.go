@@ -288,12 +288,20 @@ func TestRingsOfCorosync2ComeMoveAndGo(t *testing.T) {
 	}
 	w.ends(t, p, err)
 	mode("passive")
-	if i := parsed(w.Machine("n1").Running()).Interfaces; len(i) != 1 || !i[0].RingNumber || i[0].Number != 1 || i[0].Port != 5407 {
+	rings := func() []corosyncconf.Interface {
+		t.Helper()
+		f, err := corosyncconf.Parse("", []byte(w.Machine("n1").Running()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.ConfigIn(corosyncconf.V24).Interfaces
+	}
+	if i := rings(); len(i) != 1 || i[0].Number != 1 || i[0].Port != 5407 {
 		t.Errorf("%+v", i)
 	}
 	p, err = cluster.PlanLinkSet(cluster.LinkChange{Number: 1, Port: ptr(5409), Restart: true}, w.view(t))
 	w.ends(t, p, err)
-	if i := parsed(w.Machine("n1").Running()).Interfaces; len(i) != 1 || i[0].Port != 5409 {
+	if i := rings(); len(i) != 1 || i[0].Number != 1 || i[0].Port != 5409 {
 		t.Errorf("%+v", i)
 	}
 	p, err = cluster.PlanLinkRemove(cluster.LinkChange{Number: 1, Restart: true}, w.view(t))

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"time"
+
+	"clusterctl/corosyncconf"
 )
 
 // The files of corosync, and where clusterctl keeps its journal.
@@ -25,6 +27,9 @@ type Plan struct {
 	Diff    string      `json:"diff"` // of corosync.conf, unified; empty when it is not changed
 	Quorum  QuorumRange `json:"quorum"`
 	Notes   Problems    `json:"notes,omitempty"` // warnings that the admin should read
+
+	// Changes are what an edit of corosync.conf means, for the admin to read.
+	Changes []corosyncconf.Change `json:"-"`
 
 	// Seen is what the plan was made from, by node: the Executor looks again
 	// when it has the locks, and refuses when something has changed. Nil: it

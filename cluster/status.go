@@ -100,7 +100,7 @@ func NewStatus(v *View) *Status {
 		main = parts[0]
 		s.Quorum = quorumView(main, conf)
 	} else {
-		all := pointOf(conf)
+		all := WholeQuorum(conf)
 		s.Quorum = StatusQuorum{Provider: conf.Quorum.Provider, ExpectedVotes: all.Expected, Quorum: all.Quorum, Flags: []string{}}
 	}
 	for i := range v.Nodes {

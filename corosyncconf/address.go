@@ -2,6 +2,7 @@ package corosyncconf
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -108,7 +109,10 @@ func (c *checker) lookup(name string, family int) (all []netip.Addr, ok bool) {
 	q := query{name, family}
 	all, ok = c.lookups[q]
 	if !ok {
-		all, _ = c.target.Here.Lookup(name, family)
+		var err error
+		if all, err = c.target.Here.Lookup(name, family); errors.Is(err, ErrNotKnown) {
+			return nil, false
+		}
 		if c.lookups == nil {
 			c.lookups = map[query][]netip.Addr{}
 		}

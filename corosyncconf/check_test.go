@@ -233,6 +233,13 @@ func TestWorseIsWhatAnEditBrings(t *testing.T) {
 			"}\nnodelist {\n" + strings.Join(nodes, "") + "}\nquorum {\nprovider: corosync_votequorum\n}\n"
 	}
 	even := file("", node(1, ""), node(2, ""), node(3, ""))
+	many := func(n int) []string {
+		var nodes []string
+		for id := 1000; id > 1000-n; id-- { // the last one goes first
+			nodes = append(nodes, fmt.Sprintf("node {\nname: n%d\nnodeid: %d\nring0_addr: 10.0.%d.%d\n}\n", id, id, id/250, id%250+1))
+		}
+		return nodes
+	}
 	tests := map[string]struct {
 		old, new string
 		want     []corosyncconf.Code
@@ -243,8 +250,21 @@ func TestWorseIsWhatAnEditBrings(t *testing.T) {
 		"a second warning": {file("tokne: 1\n"), file("tokne: 1\nconsnsus: 1\n"), []corosyncconf.Code{"unknown-key"}},
 		"less of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
 			file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
-		"all mended":   {file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), even, nil},
-		"a line moved": {file("tokne: 1\n"), file("token: 5000\ntokne: 1\n"), nil},
+		"more of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
+			file("", node(1, "ring1_addr: 10.1.0.1\nring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"one link mended, another broken": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
+			file("", node(1, "ring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"a link of some nodes on fewer": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")),
+			file("", node(1, ""), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
+		"the same error at another node": {file("", node(1, "ring0_addr: 127.0.0.1\n"), node(2, ""), node(3, "")),
+			file("", node(1, ""), node(2, "ring0_addr: 127.0.0.2\n"), node(3, "")), []corosyncconf.Code{"repeated-key", "loopback"}},
+		"an address of one node given to another instead": {file("", node(1, ""), node(2, "ring0_addr: 10.0.0.1\n"), node(3, "")),
+			file("", node(1, ""), node(2, "ring0_addr: 10.0.0.3\n"), node(3, "")), []corosyncconf.Code{"duplicate-address"}},
+		"a double address moved with its line": {file("", node(1, ""), node(2, "ring0_addr: 10.0.0.1\n"), node(3, "")),
+			file("token: 5000\n", node(1, ""), node(2, "ring0_addr: 10.0.0.1\n"), node(3, "")), nil},
+		"one node less of too many": {file("", many(386)...), file("", many(385)...), nil},
+		"all mended":                {file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), even, nil},
+		"a line moved":              {file("tokne: 1\n"), file("token: 5000\ntokne: 1\n"), nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

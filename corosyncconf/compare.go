@@ -521,6 +521,11 @@ func (c *comparison) effect(id settingID, k Key, known bool, kind ChangeKind, ol
 		link = number
 	}
 	path := join(id.section, id.key)
+	if was, _ := parseUnsigned(old); path == "totem.config_version" && kind == Changed {
+		if is, _ := parseUnsigned(new); is < was { // a node that is away may have the higher one (cmap.c:cmap_sync_activate)
+			return effect, "it counts down: a node that starts with a lower version than the others run exits"
+		}
+	}
 	fixed := slices.Contains(readOnly, path) || c.release < V31 && slices.Contains(readOnlyBefore31, path)
 	switch {
 	case !known && strings.HasPrefix(id.section, "resources"): // programs may watch what they like there

@@ -240,6 +240,7 @@ func TestCompare(t *testing.T) {
 func TestCompareSaysWhy(t *testing.T) {
 	single := oneLink(t)
 	for _, tt := range []struct{ name, old, new, want string }{
+		{"a lower version", base, edited(t, base, "config_version: 7", "config_version: 6"), "it counts down: a node that starts with a lower version than the others run exits"},
 		{"no other link", single, edited(t, single, "10.0.0.2", "10.0.0.22"), "there is no other link to carry the cluster meanwhile"},
 		{"a link of one node", base, edited(t, base, "        ring1_addr: 10.1.0.2\n", ""), "corosync refuses a link that not all nodes are on"},
 		{"a key of another release", base, edited(t, base, "token: 3000", "token: 3000\n    rrp_mode: active"), "corosync 3.1 does not have this key, and takes no notice of it"},

@@ -59,8 +59,7 @@ func (t Totem) Encrypted() bool {
 // Interface is what totem.interface sections say of one link or ring. Empty
 // and 0 mean not set.
 type Interface struct {
-	Number      int  // linknumber, else ringnumber, else 0
-	RingNumber  bool // Number is from ringnumber, which corosync 3 ignores: to it this is link 0
+	Number      int // linknumber, in 2.4 ringnumber, by default 0
 	BindNetAddr string
 	McastAddr   string
 	Port        int // mcastport
@@ -117,7 +116,8 @@ type Device struct {
 func (f *File) Config() Config { return f.ConfigIn(V31) }
 
 // ConfigIn is Config as corosync of the release takes the file. They differ by
-// what 2.4 takes for keys that are not there: transport udp, and encryption.
+// what 2.4 takes for keys that are not there, transport udp and encryption, and by
+// the key that numbers interfaces.
 func (f *File) ConfigIn(r Release) Config {
 	totem := f.settings("totem")
 	c := Config{
@@ -135,7 +135,7 @@ func (f *File) ConfigIn(r Release) Config {
 			KeyFile:       totem.text("keyfile", "/etc/corosync/authkey"),
 			Token:         totem.number("token", 0),
 		},
-		Interfaces: f.interfaces(),
+		Interfaces: f.interfaces(r),
 		Quorum:     f.quorum(),
 	}
 	for i, parts := range f.nodes() {
@@ -160,11 +160,11 @@ func (t *Totem) in24(keys settings) {
 	t.CryptoCipher, t.CryptoHash = cmp.Or(t.CryptoCipher, cipher), cmp.Or(t.CryptoHash, hash)
 }
 
-func (f *File) interfaces() []Interface {
+func (f *File) interfaces(r Release) []Interface {
 	byNumber := map[int]settings{}
 	for _, s := range f.sections("totem.interface") {
 		keys := merge([]*Section{s})
-		number := keys.link()
+		number := keys.number(itemKey(r), 0)
 		if byNumber[number] == nil {
 			byNumber[number] = settings{}
 		}
@@ -173,11 +173,8 @@ func (f *File) interfaces() []Interface {
 	var all []Interface
 	for _, number := range slices.Sorted(maps.Keys(byNumber)) {
 		keys := byNumber[number]
-		_, link := keys["linknumber"]
-		_, ring := keys["ringnumber"]
 		all = append(all, Interface{
 			Number:      number,
-			RingNumber:  ring && !link,
 			BindNetAddr: keys["bindnetaddr"],
 			McastAddr:   keys["mcastaddr"],
 			Port:        keys.number("mcastport", 0),
@@ -292,7 +289,8 @@ func (m settings) version() uint64 {
 	return v
 }
 
-// link returns the number of the link or ring that an interface section is about.
+// link returns the number by which a path chooses an interface section, whatever
+// the release.
 func (m settings) link() int { return m.number("linknumber", m.number("ringnumber", 0)) }
 
 func (m settings) node(index int) Node {

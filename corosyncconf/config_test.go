@@ -1,6 +1,8 @@
 package corosyncconf_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"clusterctl/corosyncconf"
@@ -42,8 +44,8 @@ func TestConfigOfFixtures(t *testing.T) {
 					CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey",
 				},
 				Interfaces: []corosyncconf.Interface{
-					{Number: 0, RingNumber: true, BindNetAddr: "10.1.0.0", Port: 5405},
-					{Number: 1, RingNumber: true, BindNetAddr: "10.2.0.0", Port: 5407},
+					{Number: 0, BindNetAddr: "10.1.0.0", Port: 5405},
+					{Number: 1, BindNetAddr: "10.2.0.0", Port: 5407},
 				},
 				Nodes: []corosyncconf.Node{
 					{Index: 0, ID: 11, Votes: 1, Addrs: map[int]string{0: "10.1.0.11", 1: "10.2.0.11"}},
@@ -62,7 +64,7 @@ func TestConfigOfFixtures(t *testing.T) {
 					CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey", Token: 3000,
 				},
 				Interfaces: []corosyncconf.Interface{
-					{RingNumber: true, BindNetAddr: "192.168.50.0", McastAddr: "239.255.50.1", Port: 5405},
+					{BindNetAddr: "192.168.50.0", McastAddr: "239.255.50.1", Port: 5405},
 				},
 				Quorum: corosyncconf.Quorum{
 					Provider: "corosync_votequorum", ExpectedVotes: 4, WaitForAll: true, LastManStanding: true,
@@ -121,7 +123,11 @@ func TestConfigOfFixtures(t *testing.T) {
 	files := fixtures(t)
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
-			c := parse(t, string(files[tt.file])).Config()
+			r := corosyncconf.V31
+			if strings.HasPrefix(tt.file, "2.4") {
+				r = corosyncconf.V24
+			}
+			c := parse(t, string(files[tt.file])).ConfigIn(r)
 			if diff := cmp.Diff(tt.want, c); diff != "" {
 				t.Errorf("Config (-want +got):\n%s", diff)
 			}
@@ -176,8 +182,10 @@ func TestEffectiveValues(t *testing.T) {
 		{"a refused value counts as not set", "nodelist {\nnode {\nnodeid: 1\nquorum_votes: two\n}\n}\n", expected, 1},
 		{"interfaces of one number are merged", "totem {\ninterface {\nmcastport: 1\nbindnetaddr: a\n}\ninterface {\nlinknumber: 0\nmcastport: 2\n}\n}\n",
 			func(c corosyncconf.Config) any { return c.Interfaces[0] }, corosyncconf.Interface{BindNetAddr: "a", Port: 2}},
-		{"links of interfaces without nodes", "totem {\ninterface {\nringnumber: 1\n}\ninterface {\n}\n}\n",
+		{"links of interfaces without nodes", "totem {\ninterface {\nlinknumber: 1\n}\ninterface {\n}\n}\n",
 			func(c corosyncconf.Config) any { return len(c.Links()) }, 2},
+		{"ringnumber is not looked at", "totem {\ninterface {\nmcastport: 1\n}\ninterface {\nringnumber: 1\nmcastport: 2\n}\n}\n",
+			func(c corosyncconf.Config) any { return fmt.Sprint(c.Interfaces) }, "[{0   2 0}]"},
 		{"links of nodes before those of interfaces", "totem {\ninterface {\nlinknumber: 7\n}\n}\nnodelist {\nnode {\nring3_addr: a\n}\n}\n",
 			func(c corosyncconf.Config) any { return c.Links()[0] }, 3},
 		{"label is the name", "nodelist {\nnode {\nname: n\nring0_addr: a\n}\n}\n", label, "n"},
@@ -213,6 +221,15 @@ func TestConfigIn24(t *testing.T) {
 		if totem.Transport != tt.transport || cipher != tt.cipher || hash != tt.hash {
 			t.Errorf("%q: %s, %s/%s; want %s, %s/%s", tt.text, totem.Transport, cipher, hash, tt.transport, tt.cipher, tt.hash)
 		}
+	}
+}
+
+// 2.4 numbers interfaces by ringnumber, and takes no notice of linknumber.
+func TestInterfacesIn24(t *testing.T) {
+	f, _ := corosyncconf.Parse("", []byte("totem {\ninterface {\nringnumber: 1\nlinknumber: 5\nmcastport: 1\n}\ninterface {\nmcastport: 2\n}\n}\n"))
+	want := []corosyncconf.Interface{{Number: 0, Port: 2}, {Number: 1, Port: 1}}
+	if diff := cmp.Diff(want, f.ConfigIn(corosyncconf.V24).Interfaces); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -67,27 +67,6 @@ func (f *File) Check(t Target) []Finding {
 	return c.findings
 }
 
-// Worse returns what Check finds in new and does not find in old. Where old has
-// as many findings of a code as new, none of them is new: the rest of what is
-// wrong may be put in other words when some of it has been mended.
-func Worse(old, new *File, t Target) []Finding {
-	type kind struct {
-		code    Code
-		message string
-	}
-	had := map[kind]bool{}
-	more := map[Code]int{}
-	for _, f := range old.Check(t) {
-		had[kind{f.Code, f.Message}] = true
-		more[f.Code]--
-	}
-	found := new.Check(t)
-	for _, f := range found {
-		more[f.Code]++
-	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return had[kind{f.Code, f.Message}] || more[f.Code] <= 0 })
-}
-
 // dropSaidBetter drops findings about a value for which another one says that
 // corosync refuses it.
 func (c *checker) dropSaidBetter() {

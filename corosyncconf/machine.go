@@ -1,6 +1,13 @@
 package corosyncconf
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
+
+// ErrNotKnown is what Machine.Lookup says of a name that the machine was not
+// asked about: it may have an address.
+var ErrNotKnown = errors.New("it is not known whether there is such a name")
 
 // Machine is what corosync learns from the machine that it starts on. Who asks
 // for a check fills it in: this package does no I/O. What depends on a field
@@ -16,7 +23,7 @@ type Machine struct {
 
 	// Lookup returns the addresses of a name in the order of getaddrinfo(3), of
 	// family 4 or 6, or of both if it is 0. It is asked about no addresses but
-	// those with the name of an interface, fe80::1%eth0.
+	// those with the name of an interface, fe80::1%eth0. ErrNotKnown is no answer.
 	Lookup func(name string, family int) ([]netip.Addr, error)
 	// Reverse returns the name of an address; empty if it has none.
 	Reverse func(netip.Addr) string

@@ -180,7 +180,11 @@ func TestSettingsAgreeWithConfig(t *testing.T) {
 	for name, data := range files {
 		t.Run(name, func(t *testing.T) {
 			f := parse(t, string(data))
-			c := f.Config()
+			r := corosyncconf.V31
+			if strings.HasPrefix(name, "2.4") {
+				r = corosyncconf.V24
+			}
+			c := f.ConfigIn(r)
 			for _, n := range c.Nodes {
 				node := fmt.Sprintf("nodelist.node[%d]", n.ID)
 				want := map[string]string{"nodeid": fmt.Sprint(n.ID)}

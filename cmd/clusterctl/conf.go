@@ -21,10 +21,9 @@ func (a *app) confCmd() *cobra.Command {
 		Short: "Look at and change corosync.conf",
 		Long: `Look at and change corosync.conf.
 
-set, unset, sync, history and restore work on the cluster. check, diff, get, set,
-show and unset work on a plain file, which --file names: no cluster and no root
-is needed. --file - is standard input; what set and unset make of it goes to
-standard output.
+All of them work on the cluster. check, diff, edit, get, set, show and unset also
+work on a plain file, which --file names: no cluster and no root is needed.
+--file - is standard input; what set and unset make of it goes to standard output.
 
 A PATH is SECTION.KEY: totem.token, quorum.device.net.host. Which one of several
 sections is meant is said in brackets: nodelist.node[n2].ring1_addr (a node by
@@ -33,7 +32,7 @@ logging.logger_subsys[QUORUM].debug. Without a key it is the section.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.confCheckCmd(), a.confDiffCmd(), a.confGetCmd(), a.confSetCmd(), a.confShowCmd(), a.confUnsetCmd(), a.confSyncCmd(), a.confHistoryCmd(), a.confRestoreCmd())
+	c.AddCommand(a.confCheckCmd(), a.confDiffCmd(), a.confEditCmd(), a.confGetCmd(), a.confSetCmd(), a.confShowCmd(), a.confUnsetCmd(), a.confSyncCmd(), a.confHistoryCmd(), a.confRestoreCmd())
 	return c
 }
 
@@ -52,14 +51,7 @@ type confFile struct {
 	errs corosyncconf.ErrorList // what corosync's parser refuses
 }
 
-// openConf reads the file that --file names.
-func (a *app) openConf(c *cobra.Command, path string) (*confFile, error) {
-	if path == "" {
-		return nil, usage(c, errors.New("name the corosync.conf with --file PATH, or --file - for standard input"))
-	}
-	return a.readConf(c.Context(), path)
-}
-
+// readConf reads the file that --file names.
 func (a *app) readConf(ctx context.Context, path string) (*confFile, error) {
 	f := &confFile{path: path}
 	in := io.Reader(a.env.In)
@@ -127,17 +119,20 @@ func confProblem(code cluster.Code, remedy, format string, args ...any) error {
 	return cluster.Problems{{Severity: cluster.Error, Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy}}
 }
 
-// print writes lines that a file may have a part in: on a terminal without
+// print writes lines that a file may have a part in to stdout.
+func (a *app) print(text string) error { return a.printOn(a.env.Out, text) }
+
+// printOn writes lines that a file may have a part in: on a terminal without
 // control characters, which could do harm there.
-func (a *app) print(text string) error {
-	if a.streams.OutTTY {
+func (a *app) printOn(w *os.File, text string) error {
+	if w == a.env.Out && a.streams.OutTTY || w == a.env.Err && a.streams.ErrTTY {
 		var b strings.Builder
 		for line := range strings.Lines(text) {
 			b.WriteString(cli.Clean(strings.TrimRight(line, "\r\n")) + "\n")
 		}
 		text = b.String()
 	}
-	_, err := io.WriteString(a.env.Out, text)
+	_, err := io.WriteString(w, text)
 	return err
 }
 
@@ -148,12 +143,15 @@ func fileFlag(c *cobra.Command, path *string) {
 
 // releaseFlag adds --for.
 func releaseFlag(c *cobra.Command, release *string) {
-	c.Flags().StringVar(release, "for", corosyncconf.V31.String(), "the `release` of corosync: 2.4, 3.0 or 3.1")
+	c.Flags().StringVar(release, "for", "", "the `release` of corosync: 2.4, 3.0 or 3.1 (default of a file 3.1, of a cluster what its nodes have)")
 	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"2.4", "3.0", "3.1"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 }
 
 // parseRelease reads --for.
 func parseRelease(text string) (corosyncconf.Release, error) {
+	if text == "" {
+		return corosyncconf.V31, nil
+	}
 	r, err := corosyncconf.ParseRelease(text)
 	if err != nil {
 		return r, usageText("--for %w", err)

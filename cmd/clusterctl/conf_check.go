@@ -15,23 +15,34 @@ func (a *app) confCheckCmd() *cobra.Command {
 	var here bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Say what is wrong with a corosync.conf",
+		Short: "Say what is wrong with corosync.conf, on the cluster or in a file",
 		Long: `Say what is wrong with a corosync.conf: what corosync refuses, and what it takes and
 then suffers from. Exit code 3 when there are errors, 0 with warnings only.
+
+On the cluster the file of every node is checked, as corosync on that node would
+see it: for its version, with its name and addresses, and with the names that it
+resolves. What holds for all of them is said once.
 
 --here adds what depends on the machine, as corosync would see it when started
 here: whether names resolve, whether this machine is one of the nodes, the key,
 users and directories. The release is then that of the corosync here.`,
 		Example: `  clusterctl conf check --file /etc/corosync/corosync.conf
+  clusterctl -H n1 conf check
   clusterctl conf check --for 2.4 --file - <corosync.conf
   clusterctl conf check --here --file /etc/corosync/corosync.conf`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				if here {
+					return usage(c, errOnlyFile("--here"))
+				}
+				return a.confCheckCluster(c.Context(), release)
+			}
 			r, err := parseRelease(release)
 			if err != nil {
 				return err
 			}
-			f, err := a.openConf(c, file)
+			f, err := a.readConf(c.Context(), file)
 			if err != nil {
 				return err
 			}
@@ -69,7 +80,7 @@ func (a *app) confCheck(f *confFile, t corosyncconf.Target) error {
 	findings := f.Check(t)
 	var err error
 	if a.json() {
-		err = cli.JSON(a.env.Out, map[string]any{"schema": 1, "findings": findingsJSON(f, findings)})
+		err = cli.JSON(a.env.Out, map[string]any{"schema": 1, "findings": findingsJSON(f.path, findings)})
 	} else {
 		err = a.printFindings(f, t, findings)
 	}
@@ -88,12 +99,13 @@ type findingJSON struct {
 	Message   string                `json:"message"`
 	Remedy    string                `json:"remedy"`
 	RefusedBy corosyncconf.Refusal  `json:"refused_by"`
+	Nodes     []string              `json:"nodes,omitempty"` // whose file it is, on the cluster
 }
 
-func findingsJSON(f *confFile, findings []corosyncconf.Finding) []findingJSON {
+func findingsJSON(file string, findings []corosyncconf.Finding) []findingJSON {
 	out := make([]findingJSON, 0, len(findings))
 	for _, i := range findings {
-		out = append(out, findingJSON{i.Code, i.Severity, f.path, i.Line, i.Col, i.Message, i.Remedy, i.RefusedBy})
+		out = append(out, findingJSON{i.Code, i.Severity, file, i.Line, i.Col, i.Message, i.Remedy, i.RefusedBy, nil})
 	}
 	return out
 }
@@ -108,6 +120,11 @@ func (a *app) printFindings(f *confFile, t corosyncconf.Target, findings []coros
 		a.printFinding(f.name(), i, last)
 		last = i.Remedy
 	}
+	return a.summary(f.name(), t.Release.String(), findings)
+}
+
+// summary says how many findings there are, of which the first were printed.
+func (a *app) summary(name, release string, findings []corosyncconf.Finding) error {
 	if more := len(findings) - maxFindings; more > 0 {
 		fmt.Fprintf(a.env.Out, "and %d more\n", more)
 	}
@@ -116,7 +133,7 @@ func (a *app) printFindings(f *confFile, t corosyncconf.Target, findings []coros
 	if len(findings) == 0 {
 		text = "nothing is wrong"
 	}
-	_, err := fmt.Fprintf(a.env.Out, "%s (corosync %s): %s\n", f.name(), t.Release, text)
+	_, err := fmt.Fprintf(a.env.Out, "%s (corosync %s): %s\n", name, release, text)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,20 +15,31 @@ import (
 func (a *app) confDiffCmd() *cobra.Command {
 	var file, release string
 	c := &cobra.Command{
-		Use:   "diff OLD NEW",
-		Short: "Compare two corosync.conf, line by line and in meaning",
+		Use:   "diff [OLD NEW]",
+		Short: "Compare the nodes' corosync.conf, or two files, line by line and in meaning",
 		Long: `Compare two corosync.conf: what differs line by line, what that means, and what it
 takes for each change to come into effect. Exit code 0 when they are equal, 3 when
-not. --file OLD NEW is the same; one of them can be - for standard input.`,
-		Example: `  clusterctl conf diff corosync.conf.bak corosync.conf
+not. --file OLD NEW is the same; one of them can be - for standard input.
+
+Without files the cluster is looked at: which node's file is not the cluster's,
+and what corosync runs by otherwise than its file says. A node whose file cannot
+be read counts as different.`,
+		Example: `  clusterctl -H n1 conf diff
+  clusterctl conf diff corosync.conf.bak corosync.conf
   clusterctl conf diff --file corosync.conf corosync.conf.new -o json`,
 		Args: args(cobra.MaximumNArgs(2)),
 		RunE: func(c *cobra.Command, list []string) error {
 			if file != "" {
 				list = append([]string{file}, list...)
 			}
+			if len(list) == 0 {
+				if c.Flags().Changed("for") {
+					return usage(c, errors.New("--for is for plain files: the nodes have their release"))
+				}
+				return a.confDiffCluster(c.Context())
+			}
 			if len(list) != 2 {
-				return usage(c, errors.New("name two files to compare"))
+				return usage(c, errors.New("name two files to compare, or none to compare those of the nodes"))
 			}
 			r, err := parseRelease(release)
 			if err != nil {
@@ -62,7 +74,7 @@ func (a *app) confDiff(c *cobra.Command, r corosyncconf.Release, old, new string
 	} else {
 		a.warnOfErrors(before)
 		a.warnOfErrors(after)
-		err = a.printDiff(diff, changes)
+		err = a.printDiff(a.env.Out, diff, changes)
 	}
 	if err == nil && !bytes.Equal(before.data, after.data) {
 		err = badNews{cli.ExitBad}
@@ -71,26 +83,32 @@ func (a *app) confDiff(c *cobra.Command, r corosyncconf.Release, old, new string
 }
 
 // printDiff prints what differs, and what that means.
-func (a *app) printDiff(diff string, changes []corosyncconf.Change) error {
-	if err := a.print(diff); err != nil || diff == "" {
+func (a *app) printDiff(w *os.File, diff string, changes []corosyncconf.Change) error {
+	if err := a.printOn(w, diff); err != nil || diff == "" {
 		return err
 	}
 	if len(changes) == 0 {
-		return a.print("\nThey mean the same.\n")
+		return a.printOn(w, "\nThey mean the same.\n")
 	}
+	fmt.Fprintln(w)
+	return a.printChanges(w, changes)
+}
+
+// printChanges prints what changes mean, and what each takes.
+func (a *app) printChanges(w *os.File, changes []corosyncconf.Change) error {
 	const header = "TAKES EFFECT BY"
 	widest := len(header)
 	for _, c := range changes {
 		widest = max(widest, len(c.Effect.String()))
 	}
-	fmt.Fprintf(a.env.Out, "\n%-*s  %s\n", widest, header, "CHANGE")
+	fmt.Fprintf(w, "%-*s  %s\n", widest, header, "CHANGE")
 	for _, c := range changes {
-		fmt.Fprint(a.env.Out, a.streams.Paragraph(fmt.Sprintf("%-*s  ", widest, c.Effect), c.Words))
+		fmt.Fprint(w, a.streams.Paragraph(fmt.Sprintf("%-*s  ", widest, c.Effect), c.Words))
 		if c.Remark != "" {
-			fmt.Fprint(a.env.Out, a.streams.Paragraph(fmt.Sprintf("%*s  -> ", widest, ""), c.Remark))
+			fmt.Fprint(w, a.streams.Paragraph(fmt.Sprintf("%*s  -> ", widest, ""), c.Remark))
 		}
 	}
-	_, err := fmt.Fprintf(a.env.Out, "\nAll of it comes into effect by: %s\n", corosyncconf.EffectOf(changes))
+	_, err := fmt.Fprintf(w, "\nAll of it comes into effect by: %s\n", corosyncconf.EffectOf(changes))
 	return err
 }
 

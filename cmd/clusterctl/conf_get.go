@@ -16,11 +16,15 @@ func (a *app) confGetCmd() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "get [PATH]",
-		Short: "Print what is set in a corosync.conf",
+		Short: "Print what is set in corosync.conf, on the cluster or in a file",
 		Long: `Print the value of a key, or every key of a section with its path; without PATH
 those of the whole file. It is the value that counts: sections that corosync
-merges are one here. Exit code 1 when nothing is set there.`,
-		Example: `  clusterctl conf get totem.token --file corosync.conf
+merges are one here. Exit code 1 when nothing is set there.
+
+On the cluster it is what its file says; nodes whose file, or whose running
+corosync, says something else are named on stderr, and -o json has the values of
+each node, in its file and running.`,
+		Example: `  clusterctl conf get totem.token
   clusterctl conf get nodelist.node[n2] --file corosync.conf`,
 		Args:              args(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: a.completePath(&file, 1),
@@ -33,7 +37,10 @@ merges are one here. Exit code 1 when nothing is set there.`,
 				}
 				path = &p
 			}
-			f, err := a.openConf(c, file)
+			if file == "" {
+				return a.confGetCluster(c.Context(), path)
+			}
+			f, err := a.readConf(c.Context(), file)
 			if err != nil {
 				return err
 			}
@@ -49,19 +56,28 @@ func badPath(err error) error { return confProblem(cluster.CodeBadPath, "", "%v"
 
 func (a *app) confGet(f *confFile, path *corosyncconf.KeyPath) error {
 	a.warnOfErrors(f)
-	found := f.Settings()
-	if path != nil {
-		var err error
-		if found, err = f.Get(*path); err != nil {
-			return confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
-		}
-		if len(found) == 0 {
-			return notSet(f, *path)
-		}
-	}
-	if a.json() {
+	found, err := settingsAt(f.File, path)
+	switch {
+	case err != nil:
+		return confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
+	case path != nil && len(found) == 0:
+		return notSet(f.name(), *path)
+	case a.json():
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "settings": settingsJSON(found)})
 	}
+	return a.printSettings(path, found)
+}
+
+// settingsAt returns what is set at the path; without one, all that is set.
+func settingsAt(f *corosyncconf.File, path *corosyncconf.KeyPath) ([]corosyncconf.Setting, error) {
+	if path == nil {
+		return f.Settings(), nil
+	}
+	return f.Get(*path)
+}
+
+// printSettings prints the value at the path or, of a section, each with its path.
+func (a *app) printSettings(path *corosyncconf.KeyPath, found []corosyncconf.Setting) error {
 	var b strings.Builder
 	for _, s := range found {
 		if path == nil || path.Name() != s.Key { // a section
@@ -91,12 +107,12 @@ func settingsJSON(found []corosyncconf.Setting) []settingJSON {
 var depends = []string{"mcastport", "netmtu", "crypto_cipher", "crypto_hash", "ip_version"}
 
 // notSet says that a file does not set what it was asked for, and what counts then.
-func notSet(f *confFile, path corosyncconf.KeyPath) error {
+func notSet(name string, path corosyncconf.KeyPath) error {
 	remedy := ""
 	if k, known := path.Key(); known && k.Default != "" && !slices.Contains(depends, k.Name) {
 		remedy = strings.TrimSpace(fmt.Sprintf("corosync %s then takes %s %s", corosyncconf.V31, k.Default, k.Unit))
 	} else if err := path.Check(""); !known && path.Name() != "" && err != nil {
 		remedy = err.Error()
 	}
-	return confProblem(cluster.CodeNotSet, remedy, "%s is not set in %s", path, f.name())
+	return confProblem(cluster.CodeNotSet, remedy, "%s is not set in %s", path, name)
 }

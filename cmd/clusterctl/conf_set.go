@@ -121,12 +121,18 @@ func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
 		return e.problems
 	}
 	if e.file == "" {
+		if e.release != "" {
+			return usageText("--for is for a plain file: the nodes have their release")
+		}
+		if slices.ContainsFunc(e.changes, func(c confSetting) bool { return c.path.String() == "totem.config_version" }) {
+			return confProblem(cluster.CodeBadPath, "leave it out", "totem.config_version: on the cluster clusterctl counts it up itself")
+		}
 		return a.confChange(c.Context(), cluster.ConfSpec{What: e.what(), Edit: e.edit, Restart: e.restart})
 	}
 	if e.restart {
 		return usageText("--restart is for the cluster, and --file names a plain file")
 	}
-	f, err := a.openConf(c, e.file)
+	f, err := a.readConf(c.Context(), e.file)
 	if err != nil {
 		return err
 	}
@@ -137,6 +143,16 @@ func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
 	if err := a.noWorse(f, after, r, e.force); err != nil {
 		return err
 	}
+	if was, is := f.ConfigVersion(), after.ConfigVersion(); is < was {
+		a.printProblems(cluster.Problems{{Severity: cluster.Warning,
+			Message: fmt.Sprintf("%s: config_version goes down from %d to %d: a node that starts with a lower version than the others run exits", f.name(), was, is),
+			Remedy:  "count it up: clusterctl conf set does, where it is not told a version"}})
+	}
+	return a.keepConf(f, after, r)
+}
+
+// keepConf writes a file that was edited, or says what would be written.
+func (a *app) keepConf(f *confFile, after *corosyncconf.File, r corosyncconf.Release) error {
 	if a.dryRun {
 		return a.printDryEdit(f, after, r)
 	}
@@ -202,22 +218,32 @@ func (e *confEdit) edit(f *corosyncconf.File) error {
 
 // noWorse refuses errors that an edit makes, and warns of what else it makes.
 func (a *app) noWorse(f *confFile, after *corosyncconf.File, r corosyncconf.Release, force bool) error {
-	var problems, warnings cluster.Problems
-	for _, i := range corosyncconf.Worse(f.File, after, corosyncconf.Target{Release: r}) {
-		p := cluster.Problem{Severity: cluster.Error, Code: cluster.CodeConfErrors, Message: f.name() + ": " + i.Message, Remedy: i.Remedy}
-		if force || i.Severity == corosyncconf.Warning {
-			p.Severity = cluster.Warning
-			warnings = append(warnings, p)
-		} else {
-			problems = append(problems, p)
-		}
-	}
+	problems, warnings := worse(f.name(), false, f.File, after, r, force)
 	a.printProblems(warnings)
 	if problems == nil {
 		return nil
 	}
 	return append(problems, cluster.Problem{Severity: cluster.Error, Code: cluster.CodeConfErrors,
 		Message: f.name() + " stays as it is, since the change makes errors", Remedy: "or add --force"})
+}
+
+// worse lists what an edit brings, errors and what is only warned of; at its
+// lines, where the new file is one that can be looked at.
+func worse(name string, lines bool, old, new *corosyncconf.File, r corosyncconf.Release, force bool) (problems, warnings cluster.Problems) {
+	for _, f := range corosyncconf.Worse(old, new, corosyncconf.Target{Release: r}) {
+		at := name
+		if lines && f.Line > 0 {
+			at = fmt.Sprintf("%s:%d:%d", name, f.Line, f.Col)
+		}
+		p := cluster.Problem{Severity: cluster.Error, Code: cluster.CodeConfErrors, Message: at + ": " + f.Message, Remedy: f.Remedy}
+		if force || f.Severity == corosyncconf.Warning {
+			p.Severity = cluster.Warning
+			warnings = append(warnings, p)
+		} else {
+			problems = append(problems, p)
+		}
+	}
+	return problems, warnings
 }
 
 // writeConf puts new content where the file was read from; standard output for
@@ -244,7 +270,7 @@ func (a *app) printDryEdit(f *confFile, after *corosyncconf.File, r corosyncconf
 	case diff == "":
 		return a.print("nothing to do\n")
 	default:
-		return a.printDiff(diff, corosyncconf.Compare(f.File, after, r))
+		return a.printDiff(a.env.Out, diff, corosyncconf.Compare(f.File, after, r))
 	}
 }
 
@@ -259,7 +285,11 @@ func (a *app) printEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Re
 		return a.print("nothing to change: " + f.path + " is so already\n")
 	}
 	for _, c := range corosyncconf.Compare(f.File, after, r) {
-		if err := a.print(fmt.Sprintf("%s (%s)\n", c.Words, c.Effect)); err != nil {
+		text := fmt.Sprintf("%s (%s)\n", c.Words, c.Effect)
+		if c.Remark != "" {
+			text += "  -> " + c.Remark + "\n"
+		}
+		if err := a.print(text); err != nil {
 			return err
 		}
 	}
@@ -267,9 +297,22 @@ func (a *app) printEdit(f *confFile, after *corosyncconf.File, r corosyncconf.Re
 }
 
 func (a *app) editJSON(f *confFile, after *corosyncconf.File, r corosyncconf.Release) any {
-	return map[string]any{
+	diff := corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes())
+	doc := map[string]any{
 		"schema": 1, "file": f.path, "changed": !bytes.Equal(f.data, after.Bytes()), "config_version": after.ConfigVersion(),
-		"diff":    corosyncconf.UnifiedDiff(f.name(), f.name(), f.data, after.Bytes()),
-		"changes": changesJSON(corosyncconf.Compare(f.File, after, r)),
+		"diff": diff, "changes": changesJSON(corosyncconf.Compare(f.File, after, r)),
 	}
+	if a.dryRun {
+		plan := &cluster.Plan{Diff: diff}
+		before, then := cluster.WholeQuorum(f.ConfigIn(r)), cluster.WholeQuorum(after.ConfigIn(r))
+		plan.Quorum = cluster.QuorumRange{Before: before, Lowest: before, After: then}
+		if then.Votes-then.Quorum < before.Votes-before.Quorum {
+			plan.Quorum.Lowest = then
+		}
+		if diff != "" {
+			plan.Steps = []cluster.Step{{ID: "write", What: "write " + f.name(), Class: cluster.ClassPrepare, Do: cluster.Act{Nodes: []string{}}}}
+		}
+		doc["plan"] = dryPlan(plan)
+	}
+	return doc
 }

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
 	"testing"
 
+	"clusterctl/cluster"
 	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
 	"clusterctl/quorum"
@@ -101,7 +104,88 @@ func TestNodeConfSet(t *testing.T) {
 	if token := s.runtime("n2")["totem.token"].Text; token != "5000" {
 		t.Errorf("after the way back it runs with token %q", token)
 	}
+	s.looksAndEdits()
 	for _, w := range watchers {
 		w.unbroken(t)
+	}
+}
+
+// edits is a run of conf edit with a command for an editor.
+func (s *site) edits(editor string, args ...string) result {
+	s.t.Helper()
+	cmd := s.command(s.t.Context(), append([]string{"-H", "n1", "conf", "edit"}, args...)...)
+	cmd.Env = append(cmd.Env, "VISUAL="+editor, "TMPDIR="+s.t.TempDir())
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // the exit code tells
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// looksAndEdits checks what conf show, get, check and diff say of the cluster, and
+// what conf edit does, on a cluster that runs with a token of 5000.
+func (s *site) looksAndEdits() {
+	t := s.t
+	t.Helper()
+	expect := func(r result, code int, says ...string) {
+		t.Helper()
+		for _, text := range says {
+			if r.code != code || !strings.Contains(r.out+r.err, text) {
+				t.Errorf("want exit code %d and %q: %v", code, text, r)
+			}
+		}
+	}
+	expect(s.ctl("-H", "n1", "conf", "diff"), cli.ExitOK, "")
+	expect(s.ctl("-H", "n1", "conf", "show"), cli.ExitOK, "Name:             prod", "n3", "the cluster's")
+	expect(s.ctl("-H", "n1", "conf", "check"), cli.ExitOK, "/etc/corosync/corosync.conf of 3 nodes (corosync 3.1): nothing is wrong")
+	expect(s.ctl("-H", "n1", "conf", "get", "totem.token"), cli.ExitOK, "5000")
+	expect(s.ctl("-H", "n1", "conf", "get", "totem.join"), cli.ExitFailed, "corosync runs by 50")
+
+	// One file is edited by hand, and not reloaded.
+	was := s.conf("n2")
+	s.on("n2", "sed -i -e 's/token: 5000/token: 9000/' -e 's/ring1_addr: .*/ring1_addr: 127.0.0.1/' /etc/corosync/corosync.conf")
+	expect(s.ctl("-H", "n1", "conf", "diff"), cli.ExitBad, "The file of n2 is not the cluster's", "token: 5000 ms -> 9000 ms", "What runs on n2 is not what the file says", "link replace in two steps  ring1_addr of n2")
+	expect(s.ctl("-H", "n1", "conf", "check"), cli.ExitBad, "n2:/etc/corosync/corosync.conf:", "127.0.0.1 is the node itself")
+	expect(s.ctl("-H", "n1", "conf", "show"), cli.ExitOK, "another one")
+	expect(s.ctl("-H", "n1", "conf", "get", "totem.token"), cli.ExitOK, "n2: its corosync.conf has totem.token 9000", "n2: corosync runs with totem.token 5000")
+	var got struct{ Files []keyOnNode }
+	if err := json.Unmarshal([]byte(s.must(cli.ExitOK, "-H", "n1", "conf", "get", "totem.token", "-o", "json").out), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"5000", "9000", "5000"} {
+		k := got.Files[i]
+		// The effective token is longer the more nodes there are.
+		if k.Settings[0].Value != want || k.Runs[0].Value != "5000" || k.Effective["totem.token"] != "5650" || k.Same != (want == "5000") {
+			t.Errorf("totem.token of %s: %+v", k.Node, k)
+		}
+	}
+	if err := s.Node("n2").WriteFile(cluster.ConfPath, []byte(was), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(s.ctl("-H", "n1", "conf", "diff"), cli.ExitOK, "")
+
+	before := s.state()
+	for _, tt := range []struct {
+		script string
+		code   int
+		says   string
+		args   []string
+	}{
+		{"", cli.ExitOK, "nothing to change", nil},
+		{"s/token: 5000/join: 20/", cli.ExitFailed, "corosync.conf:11:", nil},
+		{"s/token: 5000/token: 300/", cli.ExitUsage, "there is no terminal", nil},
+		{"s/link_mode: passive/link_mode: active/", cli.ExitFailed, "it takes a rolling restart", nil},
+		{"s/token: 5000/token: 5500/", cli.ExitOK, "5000 ms -> 5500 ms", []string{"--dry-run"}},
+		{"s/config_version: .*/config_version: 900/", cli.ExitOK, "is counted up by clusterctl", nil},
+	} {
+		expect(s.edits("sed -i '"+tt.script+"'", tt.args...), tt.code, tt.says)
+		if after := s.state(); !maps.Equal(before, after) {
+			t.Errorf("%s: the nodes have changed", tt.script)
+		}
+	}
+	expect(s.edits(`sed -i "s/token: 5000/# for the backup\n    token: 5500/"`), cli.ExitOK, "cluster prod runs config_version")
+	s.healthy()
+	s.pingsFollowToken()
+	if !strings.Contains(s.conf("n3"), "    # for the backup\n    token: 5500\n") {
+		t.Errorf("what was edited is not there:\n%s", s.conf("n3"))
 	}
 }

@@ -14,27 +14,39 @@ import (
 )
 
 func (a *app) confShowCmd() *cobra.Command {
-	var file string
+	var file, release string
 	c := &cobra.Command{
 		Use:   "show",
-		Short: "Show what a corosync.conf means",
-		Long: `Show what a corosync.conf means to corosync 3, defaults included: the cluster, its
-nodes, links and quorum. conf get prints every key.`,
-		Example: `  clusterctl conf show --file /etc/corosync/corosync.conf`,
-		Args:    args(cobra.NoArgs),
+		Short: "Show what corosync.conf means, on the cluster or in a file",
+		Long: `Show what a corosync.conf means to corosync, defaults included: the cluster, its
+nodes, links and quorum. conf get prints every key.
+
+On the cluster it is the file that the quorate nodes have; under it stands which
+node has another one, and which version each runs.`,
+		Example: `  clusterctl conf show
+  clusterctl conf show --file /etc/corosync/corosync.conf`,
+		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			f, err := a.openConf(c, file)
+			if file == "" {
+				return a.confShowCluster(c.Context(), release)
+			}
+			r, err := parseRelease(release)
+			if err != nil {
+				return err
+			}
+			f, err := a.readConf(c.Context(), file)
 			if err != nil {
 				return err
 			}
 			a.warnOfErrors(f)
 			if a.json() {
-				return cli.JSON(a.env.Out, newConfJSON(f))
+				return cli.JSON(a.env.Out, newConfJSON(f.path, f.ConfigIn(r)))
 			}
-			return a.printConf(f.Config())
+			return a.printConf(f.ConfigIn(r))
 		},
 	}
 	fileFlag(c, &file)
+	releaseFlag(c, &release)
 	return c
 }
 
@@ -197,12 +209,11 @@ type deviceJSON struct {
 	TLS        string `json:"tls"`
 }
 
-func newConfJSON(f *confFile) confJSON {
-	c := f.Config()
+func newConfJSON(file string, c corosyncconf.Config) confJSON {
 	t, q := c.Totem, c.Quorum
 	cipher, hash := t.Crypto()
 	out := confJSON{
-		Schema: 1, File: f.path,
+		Schema: 1, File: file,
 		Totem:      totemJSON{t.Version, t.ConfigVersion, t.ClusterName, t.Transport, t.IPVersion, t.LinkMode, cipher, hash, t.KeyFile, t.Token},
 		Interfaces: []interfaceJSON{}, Nodes: []confNodeJSON{},
 		Quorum: quorumJSON{q.Provider, c.ExpectedVotes(), q.TwoNode, q.WaitForAll, q.AutoTieBreaker, q.AutoTieBreakerNode,

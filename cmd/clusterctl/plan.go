@@ -26,6 +26,10 @@ func (a *app) printPlan(p *cluster.Plan) error {
 	if p.Diff != "" {
 		fmt.Fprint(w, "\n"+p.Diff)
 	}
+	if len(p.Changes) > 0 {
+		fmt.Fprintln(w)
+		return a.printChanges(w, p.Changes)
+	}
 	return nil
 }
 
@@ -41,7 +45,7 @@ func dryPlan(p *cluster.Plan) any {
 	for _, s := range p.Steps {
 		steps = append(steps, step{s.ID, s.Do.Nodes, s.What, s.Class})
 	}
-	return map[string]any{"steps": steps, "diff": p.Diff, "quorum": p.Quorum, "warnings": append(cluster.Problems{}, p.Notes...)}
+	return map[string]any{"steps": steps, "diff": p.Diff, "quorum": p.Quorum, "warnings": append(cluster.Problems{}, p.Notes...), "changes": changesJSON(p.Changes)}
 }
 
 func nodesText(nodes []string) string {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"clusterctl/corosyncconf"
 	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
+	"clusterctl/quorum"
 )
 
 // killedAfter runs clusterctl and kills it at a moment, if it has not ended; it
@@ -167,16 +169,23 @@ func TestNodeConcurrentChanges(t *testing.T) {
 }
 
 // What a reload does not do takes a restart: of one node after the other, which
-// costs no quorum, or of all at once.
+// costs no quorum, or of all at once, which is taken back where a node does not
+// come up with it.
 func TestNodeConfRestarts(t *testing.T) {
-	s := newSite(t, lab.Options{Nodes: 3, Links: 1})
+	s := newSite(t, lab.Options{Nodes: 3, Links: 2})
 	s.must(cli.ExitOK, s.create()...)
 	watchers := s.watch(s.names()...)
 	since := s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync")
+	if sent := s.sent(1); sent != 0 {
+		t.Errorf("n1 sends %d packets on link 1, and link_mode is passive", sent)
+	}
 	s.must(cli.ExitOK, "-H", "n1", "conf", "set", "totem.link_mode", "active", "--restart")
 	s.healthy()
 	if s.on("n3", "systemctl show -P ActiveEnterTimestampMonotonic corosync") == since {
 		t.Error("n3 was not restarted")
+	}
+	if s.sent(1) == 0 {
+		t.Error("link_mode is active, and n1 sends nothing on link 1")
 	}
 	for _, w := range watchers {
 		w.stop()
@@ -200,4 +209,61 @@ func TestNodeConfRestarts(t *testing.T) {
 	if st := s.status("-H", "n2"); st.Cluster.Name != "renamed" {
 		t.Errorf("the cluster is called %s", st.Cluster.Name)
 	}
+
+	// One node does not start with the new name.
+	const bad = "/etc/systemd/system/corosync.service.d/bad.conf"
+	s.on("n3", "mkdir -p $(dirname "+bad+"); printf '[Service]\nExecStartPre=/bin/sh -c \"! grep -q third /etc/corosync/corosync.conf\"\n' >"+bad+"; systemctl daemon-reload")
+	if r := s.must(cli.ExitFailed, "-H", "n1", "--yes", "conf", "set", "totem.cluster_name", "third", "--restart"); !strings.Contains(r.err, "n3: ") || !strings.Contains(r.err, "taken back") {
+		t.Errorf("the failure does not name n3, and that all was taken back: %v", r)
+	}
+	s.on("n3", "rm "+bad+"; systemctl daemon-reload")
+	s.healthy()
+	if st := s.status("-H", "n2"); st.Cluster.Name != "renamed" {
+		t.Errorf("the cluster is called %s", st.Cluster.Name)
+	}
+
+	// knet to udpu, which has one link and no encryption, and back.
+	knet := filepath.Join(t.TempDir(), "knet.conf")
+	if err := os.WriteFile(knet, []byte(s.conf("n1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	udpu := "sed -i -e 's/transport: knet/transport: udpu/' -e '/crypto_/d' -e '/link_mode/d' -e '/ring1_addr/d'"
+	if r := s.edits(udpu); r.code != cli.ExitFailed || !strings.Contains(r.err, "all nodes must be stopped") {
+		t.Errorf("udpu without --restart: %v", r)
+	}
+	if r := s.edits(udpu, "--restart"); r.code != cli.ExitUsage || !strings.Contains(r.err, "--yes") {
+		t.Errorf("all nodes are stopped unasked: %v", r)
+	}
+	if r := s.edits(udpu, "--restart", "--yes"); r.code != cli.ExitOK {
+		t.Fatalf("to udpu: %v", r)
+	}
+	if st := s.status("-H", "n1"); st.Cluster.Transport != "udpu" || st.Cluster.Links != 1 || len(st.Problems) > 0 {
+		t.Errorf("on udpu: %+v, %v", st.Cluster, st.Problems)
+	}
+	for _, n := range s.names() {
+		if log := s.on(n, "journalctl -q -b -u corosync -o cat | grep 'Initializing transport' | tail -n 1"); !strings.Contains(log, "UDP/IP Unicast") {
+			t.Errorf("%s: %s", n, log)
+		}
+	}
+	if r := s.edits("cp "+knet, "--restart", "--yes"); r.code != cli.ExitOK {
+		t.Fatalf("back to knet: %v", r)
+	}
+	s.healthy()
+	if st := s.status("-H", "n3"); st.Cluster.Transport != "knet" || st.Cluster.CryptoCipher != "aes256" {
+		t.Errorf("back on knet: %+v", st.Cluster)
+	}
+}
+
+// sent is how many packets of data n1 has sent to n2 on a link.
+func (s *site) sent(link int) uint64 {
+	s.t.Helper()
+	c, err := quorum.ParseCmap([]byte(s.on("n1", "corosync-cmapctl -m stats stats.knet.node2.")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n, there := c.Uint(fmt.Sprintf("stats.knet.node2.link%d.tx_data_packets", link))
+	if !there {
+		s.t.Fatalf("corosync does not say what it sends on link %d", link)
+	}
+	return n
 }

@@ -108,3 +108,21 @@ func (s *Streams) holdProgress() (release func()) {
 	}
 	return s.progress.hold()
 }
+
+// Choose asks which of several things to do, and reports the answer: the letter
+// of one of them. It asks again until it gets one; no answer is an error. Without
+// a terminal to ask and to answer on that is ErrNotTerminal.
+func (s *Streams) Choose(ctx context.Context, question, letters string) (byte, error) {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	in := bufio.NewReader(s.In)
+	for {
+		line, err := s.ask(ctx, question+" ", func() ([]byte, error) { return in.ReadBytes('\n') })
+		if err != nil {
+			return 0, fmt.Errorf("ask what to do: %w", err)
+		}
+		if answer := strings.ToLower(strings.TrimSpace(string(line))); answer != "" && strings.Contains(letters, answer[:1]) {
+			return answer[0], nil
+		}
+	}
+}

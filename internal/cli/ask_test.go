@@ -30,6 +30,23 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+func TestChoose(t *testing.T) {
+	for answer, want := range map[string]byte{"e\n": 'e', "Quit\n": 'q', "\nwhat?\n y \n": 'y'} {
+		var asked bytes.Buffer
+		s := &cli.Streams{In: strings.NewReader(answer), Err: &asked, InTTY: true, ErrTTY: true}
+		if got, err := s.Choose(t.Context(), "now?", "yeq"); got != want || err != nil {
+			t.Errorf("%q is %q, %v; want %q", answer, got, err, want)
+		}
+		if want := strings.Repeat("now? ", strings.Count(answer, "\n")); asked.String() != want {
+			t.Errorf("%q: asked %q", answer, &asked)
+		}
+	}
+	s := &cli.Streams{In: strings.NewReader("x\n"), Err: io.Discard, InTTY: true, ErrTTY: true}
+	if got, err := s.Choose(t.Context(), "now?", "yeq"); !errors.Is(err, io.EOF) {
+		t.Errorf("without an answer: %q, %v", got, err)
+	}
+}
+
 func TestQuestionsNeedATerminal(t *testing.T) {
 	tests := map[string]*cli.Streams{
 		"to answer on": {ErrTTY: true},

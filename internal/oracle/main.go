@@ -105,6 +105,7 @@ type job struct {
 	Samples string
 	Confs   [][]byte   // the samples
 	Again   []answered // instead of all that
+	Time    []byte     // instead of all that: have corosync test this N times, on one processor
 }
 
 // result is what came of a job.
@@ -112,6 +113,7 @@ type result struct {
 	Corosync build
 	Count    map[corosyncconf.Refusal]int // corosync's verdicts
 	Differ   []difference
+	Took     time.Duration // of all that Time asks for
 }
 
 // difference is a question that corosync and corosyncconf answer differently.
@@ -153,6 +155,9 @@ func compare(ctx context.Context, j job) (result, error) {
 		j.Confs = append(j.Confs, data)
 	}
 	j.Step = runtime.NumCPU()
+	if j.Time != nil {
+		j.Step = 1
+	}
 	if j.Again != nil {
 		j.N, j.From = 0, 0
 	}
@@ -168,6 +173,7 @@ func compare(ctx context.Context, j job) (result, error) {
 	group.Wait()
 	for _, part := range parts {
 		all.Corosync = part.Corosync
+		all.Took += part.Took
 		for by, n := range part.Count {
 			all.Count[by] += n
 		}
@@ -232,6 +238,12 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	r := result{Corosync: o.build, Count: map[corosyncconf.Refusal]int{}}
+	if j.Time != nil {
+		if r.Took, err = o.time(ctx, j.Time, j.N); err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(r)
+	}
 	for i := 0; i < j.N; i += j.Step {
 		if err := o.question(ctx, &r, j.From+i, generate(j.Seed, j.From+i, j.Confs)); err != nil {
 			return fmt.Errorf("number %d: %w", j.From+i, err)
@@ -243,6 +255,21 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}
 	return json.NewEncoder(out).Encode(r)
+}
+
+// time is how long corosync takes to accept a configuration of node1 so many times.
+func (o *oracle) time(ctx context.Context, conf []byte, times int) (time.Duration, error) {
+	begin := time.Now()
+	for range times {
+		v, output, err := o.ask(ctx, conf, "node1")
+		if err != nil {
+			return 0, err
+		}
+		if v.By != corosyncconf.Accepted {
+			return 0, fmt.Errorf("corosync says %s: %s", v, output)
+		}
+	}
+	return time.Since(begin), nil
 }
 
 // question asks both, and adds to the result what they differ on.
