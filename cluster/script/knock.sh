@@ -13,30 +13,35 @@ knock() {
   for _ in 1 2; do # the first packet may get lost while the hardware address is asked for
     text=$(try "$address" "$port")
     case $text in
-    *'Connection refused'*) put "$key" 0 there; return ;;
-    *'Operation not permitted'*) put "$key" 0 'no firewall'; return ;;
-    *' host'* | *unreachable*) put "$key" 0 'no route'; return ;;
+    *'Connection refused'*) echo "$key there"; return ;;
+    *'Operation not permitted'*) echo "$key no firewall"; return ;;
+    *' host'* | *unreachable*) echo "$key no route"; return ;;
     esac
   done
   neighbour=$(ip -o neigh show to "$address" 2>/dev/null)
   case $neighbour in
-  *INCOMPLETE* | *FAILED*) put "$key" 0 'no neighbour'; return ;;
+  *INCOMPLETE* | *FAILED*) echo "$key no neighbour"; return ;;
   esac
   # A kernel answers a sender about once a second. Only if it does so for another port, and never for this one, is it sure that
   # packets to this one are held back; else it may be the answers that are.
   for _ in 1 2; do
     sleep 1.1
     if [[ -n $(try "$address" "$port") || $(try "$address" "$other") != *'Connection refused'* ]]; then
-      put "$key" 0 silent
+      echo "$key silent"
       return
     fi
   done
-  put "$key" 0 'no port'
+  echo "$key no port"
 }
 
-while (($#)); do
-  knock "$1" "$2" "$3" "$4" &
-  shift 4
-done
-wait
+# Each child writes a line, at once; records of two lines would get into each other.
+while read -r key answer; do
+  put "$key" 0 "$answer"
+done < <(
+  while (($#)); do
+    knock "$1" "$2" "$3" "$4" &
+    shift 4
+  done
+  wait
+)
 put end 0 ''
