@@ -248,14 +248,20 @@ func (v *View) node(name string) *ViewNode {
 	return nil
 }
 
-// shell is the command line that does something on a node.
+// shell is the command line that does something on a node: by its name, where
+// it was reached by that.
 func (n *ViewNode) shell(command string) string {
 	if n.Local || len(n.Reach.Addresses) == 0 {
 		return command
 	}
-	host, port := n.Reach.Addresses[0], ""
-	if h, p, ok := cutLast(host, ":"); ok && strings.Count(host, ":") == 1 {
-		host, port = h, "-p "+p+" "
+	to, port := n.Reach.Addresses[0], ""
+	if host, p, ok := cutLast(to, ":"); ok && strings.Count(to, ":") == 1 {
+		if to = host; p != "22" {
+			port = "-p " + p + " "
+		}
 	}
-	return "ssh " + port + host + " " + command
+	if user, _, ok := strings.Cut(to, "@"); ok && slices.Contains(n.Reach.Addresses, n.Name) {
+		to = user + "@" + n.Name
+	}
+	return "ssh " + port + to + " " + command
 }

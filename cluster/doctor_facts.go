@@ -20,6 +20,7 @@ type Signs struct {
 	Result     string      // how corosync's unit ended, as systemd says: success, exit-code, signal, ...
 	Exit       string      // with what: "exit code 8", "signal 9"
 	Stopped    bool        // corosync's process is there and stopped, as by SIGSTOP
+	Started    time.Time   // when corosync was, by the node's clock; zero: it does not run
 	Log        []LogLine   // of corosync's unit since its last start, oldest first
 	Interfaces []Interface // of the node
 	Filter     []Filter    // of its packet filter, what keeps packets away
@@ -89,6 +90,10 @@ func parseSigns(sec map[string]section) *Signs {
 	}
 	for line := range strings.Lines(string(sec["process"].out)) {
 		s.Stopped = s.Stopped || strings.HasPrefix(line, "State:\tT")
+	}
+	age, err := strconv.Atoi(strings.TrimSpace(string(sec["age"].out)))
+	if now, cerr := strconv.ParseFloat(strings.TrimSpace(string(sec["clock"].out)), 64); err == nil && cerr == nil {
+		s.Started = time.Unix(int64(now)-int64(age), 0)
 	}
 	s.Log = parseUnitLog(string(sec["log"].out))
 	s.Interfaces = parseInterfaces(string(sec["ifaces"].out), string(sec["ifaddrs"].out))

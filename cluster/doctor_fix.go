@@ -245,7 +245,8 @@ func (v *View) withoutRefused(text []byte) []byte {
 		if at == 0 || at > len(lines) || strings.ContainsAny(lines[at-1], "{}") {
 			break
 		}
-		lines[at-1] = "# " + lines[at-1]
+		text := strings.TrimLeft(lines[at-1], " \t")
+		lines[at-1] = strings.TrimSuffix(lines[at-1], text) + "# " + text
 	}
 	return []byte(strings.Join(lines, ""))
 }

@@ -246,7 +246,7 @@ func (d *diagnosis) keys() {
 			bad(CodeKeyDrift, remedy, "its authkey is not that of the other nodes%s", how)
 			d.causes[len(d.causes)-1].seen("sha256 " + f.Key.Hash[:12] + "... on " + n.Name).seen(said(s, "igest does not match", "invalid digest")...)
 		}
-		if started := s.started(); len(d.parts) > 1 && d.parts[0].quorate() && n.alone() && !slices.Contains(d.parts[0].seen, n) &&
+		if started := s.Started; len(d.parts) > 1 && d.parts[0].quorate() && n.alone() && !slices.Contains(d.parts[0].seen, n) &&
 			others[f.Key.Hash] > 1 && !started.IsZero() && s.KeyTime.After(started) {
 			d.add(rankKey, CodeKeyDrift, n, "restart it: it takes no part in quorum now", "it does not run with the key in its file, which is newer than its start").
 				seen("corosync was started "+started.UTC().Format(time.RFC3339), KeyPath+" was changed "+s.KeyTime.UTC().Format(time.RFC3339)).
@@ -257,16 +257,6 @@ func (d *diagnosis) keys() {
 				seen(fmt.Sprintf("mode %s, owner %s", s.KeyMode, s.KeyOwner)).warn().does(d.v, fix{verb: fixKeyMode, nodes: []string{n.Name}})
 		}
 	})
-}
-
-// started is when corosync was started last; zero: not known.
-func (s *Signs) started() time.Time {
-	for _, l := range s.Log {
-		if strings.HasPrefix(l.Text, "Starting ") {
-			return l.At
-		}
-	}
-	return time.Time{}
 }
 
 // alone tells whether corosync on the node sees nobody else.

@@ -131,8 +131,7 @@ var faults = []fault{
 		code: cluster.CodeKeyDrift, node: "n3", command: "clusterctl conf sync"},
 	{name: "a key that corosync does not run with", plant: func(w *world) { w.Machine("n3").Side(1) },
 		facts: map[string]func(*cluster.Facts){"n3": func(f *cluster.Facts) {
-			logged("Starting corosync.service - Corosync Cluster Engine...")(f)
-			f.Signs.KeyTime = time.Unix(1e9+60, 0)
+			f.Signs.Started, f.Signs.KeyTime = time.Unix(1e9, 0), time.Unix(1e9+60, 0)
 		}}, code: cluster.CodeKeyDrift, node: "n3", command: "clusterctl restart n3"},
 	{name: "a login that is not root's", view: func(v *cluster.View) {
 		for _, n := range v.Nodes {

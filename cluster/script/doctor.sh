@@ -3,7 +3,7 @@
 systemctl -q is-active corosync 2>/dev/null || put test 0 "$(timeout 10 corosync -t 2>&1 </dev/null || echo "exit status $?")"
 run service systemctl show -p Result,ExecMainCode,ExecMainStatus,MainPID corosync.service
 read -r pid < <(systemctl show -p MainPID --value corosync.service 2>/dev/null)
-[ "${pid:-0}" = 0 ] || file process "/proc/$pid/status"
+[ "${pid:-0}" = 0 ] || { file process "/proc/$pid/status"; run age ps -o etimes= -p "$pid"; }
 run log journalctl -q -o short-unix --no-pager -n 300 -u corosync.service
 run ifaces ip -o link show
 run ifaddrs ip -o addr show

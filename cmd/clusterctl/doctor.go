@@ -98,6 +98,9 @@ func (a *app) printCauses(causes []cluster.Cause) error {
 	return err
 }
 
+// maxEvidence is how many lines of evidence of a cause are printed for people.
+const maxEvidence = 7
+
 // cause prints one cause.
 func (a *app) cause(w io.Writer, c cluster.Cause) {
 	style := cli.Bad
@@ -109,8 +112,11 @@ func (a *app) cause(w io.Writer, c cluster.Cause) {
 		text = c.Node + ": " + text
 	}
 	fmt.Fprint(w, a.streams.Paragraph(a.streams.Style(style, fmt.Sprintf("%-7s", c.Severity))+"  ", fmt.Sprintf("%s [%s]", text, c.Code)))
-	for _, line := range c.Evidence {
+	for _, line := range c.Evidence[:min(len(c.Evidence), maxEvidence)] {
 		fmt.Fprint(w, a.streams.Paragraph("         | ", line))
+	}
+	if more := len(c.Evidence) - maxEvidence; more > 0 {
+		fmt.Fprintf(w, "         | and %d more, with -o json\n", more)
 	}
 	if c.Remedy != "" {
 		fmt.Fprint(w, a.streams.Paragraph("         -> ", c.Remedy))

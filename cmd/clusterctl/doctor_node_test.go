@@ -123,9 +123,9 @@ func plantedFaults() []plantedFault {
 		{name: "file differs on a node that was stopped", plant: on5("echo '# mine' >>" + conf), code: "config-drift", node: "n5"},
 		{name: "file ahead", plant: sh("n5", bump+bump), code: "node-ahead", node: "n5"},
 		{name: "file behind, version gate", plant: func(s *site) {
-			s.on("n5", stop)
+			s.on("n5", stop+"cp "+conf+" /root/old")
 			s.must(cli.ExitOK, "conf", "set", "totem.token_retransmits_before_loss_const", "8")
-			s.on("n5", "systemctl start corosync")
+			s.on("n5", "cp /root/old "+conf+"; systemctl start corosync")
 		}, until: "n5 off", code: "node-behind", node: "n5"},
 		{name: "change not reloaded", plant: onAll(bump), code: "config-pending"},
 		{name: "no file", plant: on5("rm " + conf), code: "config-invalid", node: "n5"},

@@ -1,0 +1,133 @@
+package cluster_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"clusterctl/cluster"
+)
+
+// fixed does what doctor --fix does until nothing is left that it can mend.
+func (w *world) fixed(t *testing.T) []cluster.Cause {
+	t.Helper()
+	for range 6 {
+		v := w.patient(t)
+		causes := cluster.Diagnose(v)
+		i := slices.IndexFunc(causes, func(c cluster.Cause) bool { return c.Fixable() })
+		if i < 0 {
+			return causes
+		}
+		nodes := w.nodes()
+		p, err := cluster.PlanFix(t.Context(), &causes[i], v, nodes)
+		cluster.CloseAll(nodes)
+		if err != nil {
+			t.Fatalf("%s: %v", causes[i].Code, err)
+		}
+		if err := w.carryOut(t, p); err != nil {
+			t.Fatalf("%s: %v", causes[i].Code, err)
+		}
+	}
+	t.Fatal("it goes on and on")
+	return nil
+}
+
+func TestFixMendsWhatIsSafe(t *testing.T) {
+	all := []string{"n1", "n2", "n3"}
+	stop := func(w *world, nodes ...string) {
+		for _, n := range nodes {
+			w.Machine(n).Stop("corosync")
+		}
+	}
+	tests := []struct {
+		name  string
+		plant func(*world)
+	}{
+		{"a stopped node", func(w *world) { stop(w, "n3") }},
+		{"all stopped", func(w *world) { stop(w, all...) }},
+		{"a file that differs", func(w *world) { replacing(w, "nodelist {", "# mine\nnodelist {", "n2") }},
+		{"a file that is gone", func(w *world) { stop(w, "n3"); w.Machine("n3").SetFile(cluster.ConfPath, "") }},
+		{"a file that is ahead", func(w *world) { replacing(w, "config_version: 1", "config_version: 7", "n3") }},
+		{"a file that is not reloaded", func(w *world) { replacing(w, "config_version: 1", "config_version: 2", all...) }},
+		{"a broken file", func(w *world) { stop(w, "n3"); replacing(w, "totem {", "totem {\n\ttoken 5000", "n3") }},
+		{"a broken file everywhere", func(w *world) { stop(w, all...); replacing(w, "totem {", "totem {\n\ttoken 5000", all...) }},
+		{"another key", func(w *world) { stop(w, "n3"); w.Machine("n3").SetFile(cluster.KeyPath, "x") }},
+		{"no key", func(w *world) { stop(w, "n3"); w.Machine("n3").SetFile(cluster.KeyPath, "") }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			w.Trouble = nil
+			tt.plant(w)
+			if causes := w.fixed(t); len(causes) > 0 {
+				t.Errorf("left:\n%s", describe(causes))
+			}
+		})
+	}
+}
+
+// Where corosync starts nowhere, all nodes get one file without the line that
+// is in the way, under a version that none of them had.
+func TestMendPutsOneFileOnAllNodes(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	for _, n := range []string{"n1", "n2", "n3"} {
+		w.Machine(n).Stop("corosync")
+	}
+	replacing(w, "config_version: 1", "config_version: 9", "n2")
+	replacing(w, "totem {", "totem {\n\ttoken 5000", "n1", "n2", "n3")
+	p, err := cluster.PlanMend(w.patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	text := w.Machine("n3").File(cluster.ConfPath)
+	if !strings.Contains(text, "config_version: 10") || !strings.Contains(text, "\t# token 5000") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+func TestMendRefuses(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	_, err := cluster.PlanMend(w.patient(t))
+	if err == nil || !strings.Contains(err.Error(), "corosync runs") {
+		t.Errorf("with a cluster that runs: %v", err)
+	}
+	w.Trouble = nil
+	for _, n := range []string{"n1", "n2", "n3"} {
+		w.Machine(n).Stop("corosync")
+	}
+	replacing(w, "ring0_addr: 10.0.0.2", "ring0_addr: n2.lan", "n1", "n2", "n3")
+	_, err = cluster.PlanMend(w.patient(t))
+	if err == nil || !strings.Contains(err.Error(), "no earlier /etc/corosync/corosync.conf that corosync would take is kept on the nodes") {
+		t.Errorf("without a file to go back to: %v", err)
+	}
+}
+
+// The newest earlier file that corosync takes is the one to go back to.
+func TestMendGoesBackToAnEarlierFile(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	good := w.Machine("n1").File(cluster.ConfPath)
+	for _, n := range []string{"n1", "n2", "n3"} {
+		w.Machine(n).Stop("corosync")
+	}
+	replacing(w, "ring0_addr: 10.0.0.2", "ring0_addr: n2.lan", "n1", "n2", "n3")
+	replacing(w, "config_version: 1", "config_version: 4", "n1", "n2", "n3")
+	v := w.patient(t)
+	v.Nodes[1].Facts.Signs.Kept = [][]byte{[]byte("nothing"), []byte(good)}
+	p, err := cluster.PlanMend(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	if text := w.Machine("n3").File(cluster.ConfPath); text != strings.Replace(good, "config_version: 1", "config_version: 5", 1) {
+		t.Errorf("got\n%s", text)
+	}
+}
