@@ -36,8 +36,13 @@ SEEDS ?= 100000
 sim:
 	$(GO) test ./internal/sim -run 'TestRandomSchedules|TestEverySingleFault' -count=1 -timeout 60m -args -seeds $(SEEDS) -whole
 
+# Whether doctor names each of some forty faults first that are planted on real
+# nodes, one after the other; half an hour. No part of test.
+faults: setup build
+	$(GO) test -tags 'node faults' -count=1 -timeout 80m -v -run TestNodeDoctor ./cmd/clusterctl
+
 lint:
-	$(GO) vet -tags node ./...
+	$(GO) vet -tags 'node faults' ./...
 	$(LINT) run ./...
 
 # How long things take: corosync.conf read, beside a scan of its lines and corosync
