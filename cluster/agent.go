@@ -53,7 +53,7 @@ type agent struct {
 }
 
 func (a *agent) close() {
-	a.Agent.Close()
+	a.Close()
 	_ = a.session.Close()
 }
 

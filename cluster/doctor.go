@@ -212,9 +212,9 @@ func (d *diagnosis) symptom(p Problem) *Cause {
 
 // sync has --fix give a node, or all, what the quorate partition runs. Where a
 // member has another file under the version that runs, that is what most have.
-func (d *diagnosis) sync(c *Cause, n *ViewNode) *Cause {
+func (d *diagnosis) sync(c *Cause, n *ViewNode) {
 	if len(d.parts) == 0 || !d.parts[0].quorate() {
-		return c
+		return
 	}
 	f := fix{verb: fixSync}
 	if n != nil && n.active() && n.Facts.Conf.Err == nil && n.Facts.Runtime.Err == nil && n.Facts.Conf.File != nil &&
@@ -225,7 +225,7 @@ func (d *diagnosis) sync(c *Cause, n *ViewNode) *Cause {
 			}
 		}
 	}
-	return c.does(d.v, f)
+	c.does(d.v, f)
 }
 
 func unique(lines []string) []string {

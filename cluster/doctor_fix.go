@@ -76,7 +76,7 @@ func (f fix) command(v *View, other string) string {
 }
 
 // does is by with the fix's own command.
-func (c *Cause) does(v *View, f fix) *Cause { return c.by(f, f.command(v, "")) }
+func (c *Cause) does(v *View, f fix) { c.by(f, f.command(v, "")) }
 
 // Fixable tells whether doctor --fix does something about the cause.
 func (c *Cause) Fixable() bool { return c.fix.verb != fixNothing }

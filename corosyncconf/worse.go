@@ -67,9 +67,10 @@ func (f *File) subjects(found []Finding) []subject {
 		if x.Line > 0 {
 			l := f.lines[x.Line-1]
 			key := ""
-			if l.kind == option {
+			switch l.kind {
+			case option:
 				key, s.text = l.keyText(), l.valueText()
-			} else if l.kind == junk {
+			case junk:
 				s.text = l.raw
 			}
 			s.place = of[in[x.Line-1]].named(labels, key)

@@ -166,7 +166,7 @@ func (a *app) runEditor(ctx context.Context, d *draft) error {
 	switch {
 	case editor == "":
 		return confProblem(cluster.CodeConfFile, "name one in the variable EDITOR", "there is no editor on this machine")
-	case !named && !(a.streams.InTTY && a.streams.OutTTY):
+	case !named && (!a.streams.InTTY || !a.streams.OutTTY):
 		return confProblem(cluster.CodeNeedsYes, "set EDITOR to a program that changes the file it is called with", "there is no terminal for the editor %s", editor)
 	}
 	cmd := exec.Command("/bin/sh", "-c", editor+` "$1"`, editor, d.path)

@@ -81,7 +81,6 @@ func BenchmarkLargest(b *testing.B) {
 	for _, suite := range suites {
 		b.Run("corosync -t of "+suite, func(b *testing.B) {
 			const times = 20
-			b.N = times
 			r, err := compare(b.Context(), job{Suite: suite, Samples: "../../testdata/conf", Time: text, N: times})
 			if err != nil {
 				b.Fatal(err)

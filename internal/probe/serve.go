@@ -331,10 +331,10 @@ func (e *end) take(h header, at time.Time, from netip.AddrPort) {
 		e.count(h, func(g *Got) { g.Probes++ })
 		h.kind, h.from = kindEcho, uint16(e.a.task.Node)
 		h.hold = time.Since(at)
-		e.send(h, packetSize, from)
+		_ = e.send(h, packetSize, from) // what is not sent counts as lost
 	case kindSize:
 		h.kind, h.from = kindFits, uint16(e.a.task.Node)
-		e.send(h, packetSize, from)
+		_ = e.send(h, packetSize, from)
 	case kindMulticast:
 		e.count(h, func(g *Got) { g.Multicast++ })
 	case kindEcho:
