@@ -33,7 +33,7 @@ func (s *site) key(nodes ...string) string {
 // apart tells what a node's journal says of memberships since the watch began:
 // "" when it was in the same one all the time.
 func (w *watcher) apart() string {
-	journal := w.s.on(w.node, "journalctl -q -u corosync -o short-precise --after-cursor='"+w.cursor+"'")
+	journal := w.journal()
 	if !strings.Contains(journal, "A new membership") {
 		return ""
 	}
