@@ -130,7 +130,7 @@ func TestNodeCheck(t *testing.T) {
 	s.finds(f, "error address n2")
 
 	// A place for programs cannot be found on n3, and n1 and n2 are measured; nor does multicast get to n2.
-	s.on("n3", "for d in /tmp /run /var/tmp /root; do mount -t tmpfs -o noexec tmpfs $d; done")
+	s.on("n3", "for d in /tmp /run /var/tmp /root; do mount --bind $d $d && mount -o remount,bind,noexec $d; done")
 	do(n2.Firewall(t.Context(), "ip daddr 224.0.0.0/4 drop"))
 	f = s.check(cli.ExitBad, "n1", "n2", "n3", "--link", s.Net(0).String(), "--transport", "udp", "--quick")
 	s.finds(f, "error multicast n2", "error unmeasured n3")
