@@ -21,7 +21,7 @@ demo: setup build
 # Every test, those on real nodes included: one package after the other, since a
 # corosync that gets no processor time loses its token.
 test: setup build
-	$(GO) test -tags node -count=1 -p 1 -timeout 50m ./...
+	$(GO) test -tags node -count=1 -p 1 -timeout 80m ./...
 
 # The tests that need no root and no lab.
 unit:

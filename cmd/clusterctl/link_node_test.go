@@ -62,7 +62,7 @@ func (s *site) network(err error) {
 // A cluster moves from one network to another, with one link and with two, and
 // nobody misses anybody meanwhile.
 func TestNodeLinks(t *testing.T) {
-	for _, size := range []int{3, 5} {
+	for _, size := range atLength(t, 3, 5) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := newSite(t, lab.Options{Nodes: size, Links: 3})
 			net := func(i int) string { return s.Net(i).String() }

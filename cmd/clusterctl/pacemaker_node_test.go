@@ -77,9 +77,8 @@ func (s *site) stoppedInOrder(node string) {
 // Pacemaker goes where corosync goes, on the machines as Debian leaves them:
 // each runs it already, by itself.
 func TestNodePacemaker(t *testing.T) {
-	for _, suite := range []string{"bookworm", "trixie"} {
+	for _, suite := range atLength(t, "bookworm", "trixie") {
 		t.Run(suite, func(t *testing.T) {
-			t.Parallel() // it is waited for most of the time
 			s := newSite(t, lab.Options{Nodes: 4, Links: 1, Suite: suite, Packages: []string{"pacemaker", "pacemaker-cli-utils"}})
 			members := []string{"n1", "n2", "n3"}
 			s.must(cli.ExitOK, "create", "prod", "n1", "n2", "n3", "--link", s.Net(0).String())
