@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"clusterctl/cluster"
-	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
 )
 

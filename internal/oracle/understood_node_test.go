@@ -1,4 +1,4 @@
-//go:build linux && node
+//go:build linux && node && faults
 
 package main
 
