@@ -146,8 +146,8 @@ func (d *diagnosis) refused(n *ViewNode, code Code, message, remedy string) *Cau
 				c.fix, c.Command = fix{}, ""
 			}
 		}
-	case n.Facts.Conf.Hash != Hash(d.v.Conf.Bytes()) && d.parts[0].quorate():
-		c.does(d.v, fix{verb: fixSync})
+	case n.Facts.Conf.Hash != Hash(d.v.Conf.Bytes()):
+		d.sync(c, n)
 	}
 	return c
 }

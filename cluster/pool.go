@@ -119,7 +119,7 @@ var errSlow = errors.New("it does not answer in time")
 func (n *pooled) Close() error {
 	n.pool.mu.Lock()
 	defer n.pool.mu.Unlock()
-	if n.broken {
+	if n.broken || n.home.node != nil { // another one was given back before
 		return n.Node.Close()
 	}
 	n.home.node = n.Node

@@ -79,6 +79,29 @@ func TestPoolKeepsANodeConnected(t *testing.T) {
 	}
 }
 
+// Of two connections to one node one is kept.
+func TestPoolKeepsOneConnection(t *testing.T) {
+	d := &door{node: &idle{}}
+	p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+	var both []cluster.Node
+	for range 2 {
+		n, err := p.Connect(t.Context(), n1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, n)
+		d.node = &idle{}
+	}
+	for _, n := range both {
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := p.Connect(t.Context(), n1); err != nil || n == nil || d.tried != 2 {
+		t.Errorf("%v, connected %d times", err, d.tried)
+	}
+}
+
 func TestPoolGivesUpANodeThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &door{node: &idle{takes: time.Hour}}
