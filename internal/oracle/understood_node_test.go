@@ -123,7 +123,7 @@ func holdToRunning(t *testing.T, n *lab.Node, conf []byte) {
 		t.Fatal(err)
 	}
 	runs := corosyncconf.Running(db, corosyncconf.V31)
-	if diff := cmp.Diff(comparable(f.Config(), f.Config()), comparable(runs.Config(), f.Config())); diff != "" {
+	if diff := cmp.Diff(stored(f.Config(), f.Config()), stored(runs.Config(), f.Config())); diff != "" {
 		t.Errorf("(-typed view +corosync-cmapctl):\n%s\n%s", diff, conf)
 	}
 	if c := f.Config(); c.Quorum.Provider == "corosync_votequorum" {
@@ -131,9 +131,9 @@ func holdToRunning(t *testing.T, n *lab.Node, conf []byte) {
 	}
 }
 
-// comparable leaves out of a view what corosync does not store of the file, or
+// stored leaves out of a view what corosync does not store of the file, or
 // stores by itself.
-func comparable(c, file corosyncconf.Config) corosyncconf.Config {
+func stored(c, file corosyncconf.Config) corosyncconf.Config {
 	nodes := map[int]corosyncconf.Node{}
 	for _, n := range file.Nodes {
 		nodes[len(nodes)] = n
