@@ -1,20 +1,25 @@
 # What changes a node. The first argument names a function below; its own
 # arguments follow. Everything is written beside what it replaces, flushed to
-# the disk and renamed, and can be repeated without harm.
+# the disk and renamed, and can be repeated without harm. Each process costs time,
+# so that what bash does itself, and one process for two, is worth it.
 # Exit status: 75 held by another, 76 unfinished operation, 77 changed meanwhile.
 export LC_ALL=C
 umask 077
+own_version=
 J=/var/lib/clusterctl
 
 fail() { echo "$*" >&2; return 1; }
-digest() { if [ -e "$1" ]; then set -- "$(sha256sum <"$1")" && echo "${1%% *}"; else echo absent; fi; }
+# digest FILE: sets sum to its SHA-256, or absent.
+digest() { if [ -e "$1" ]; then sum=$(sha256sum <"$1") && sum=${sum%% *}; else sum=absent; fi; }
+# is FILE DIGEST
+is() { digest "$1" && [ "$sum" = "$2" ]; }
 # note WORDS: one line in the journal, on the disk when this returns. On a full
 # disk the room kept for it in begin is used, since undoing must be noted too.
 note() {
   local line
-  line="$(date -u +%FT%TZ) $*"
-  { printf '%s\n' "$line" >>"$E/log" && sync "$E/log"; } 2>/dev/null ||
-    { rm -f "$E/reserve" && printf '\n%s\n' "$line" >>"$E/log" && sync "$E/log"; } && sync "$E"
+  TZ=UTC0 printf -v line '%(%FT%TZ)T %s' -1 "$*"
+  { printf '%s\n' "$line" >>"$E/log" && sync "$E/log" "$E"; } 2>/dev/null ||
+    { rm -f "$E/reserve" && printf '\n%s\n' "$line" >>"$E/log" && sync "$E/log" "$E"; }
 }
 over() { grep -qE ' (done|undone)$' "$1/log" 2>/dev/null; }
 
@@ -40,7 +45,7 @@ begin() {
     n=$((n - 1)); shift 2
   done
   id=$1 new=$J/op/.$1
-  rm -rf "$J"/op/.[0-9]*
+  for entry in "$J"/op/.[0-9]*; do [ ! -e "$entry" ] || rm -rf "$entry"; done
   for entry in "$J"/op/*/; do
     other=${entry%/} other=${other##*/}
     [ "$other" = '*' ] && continue
@@ -58,25 +63,32 @@ begin() {
   return $n
 }
 fill() { # as begin, from ID on
-  local id=$1 new=$J/op/.$1 n path
+  local id=$1 new=$J/op/.$1 n path dir units unit active enabled key value
   mkdir -p "$new/before" "$new/blobs" && head -c 4096 /dev/zero >"$new/reserve" && head -c "$2" >"$new/op.json" || return
   n=$3; shift 3
   while [ "$n" -gt 0 ]; do
-    head -c "$2" >"$new/blobs/$1" && [ "$(digest "$new/blobs/$1")" = "$1" ] || return
+    head -c "$2" >"$new/blobs/$1" && is "$new/blobs/$1" "$1" || return
     n=$((n - 1)); shift 2
   done
   n=$1; shift
   while [ "$n" -gt 0 ]; do
+    dir=$new/before${1%/*}
     for path in "$1" "$1.new" "$1.bak"; do
-      [ ! -e "$path" ] || { mkdir -p "$new/before${path%/*}" && cp -a "$path" "$new/before$path"; } || return
+      [ ! -e "$path" ] || { { [ -d "$dir" ] || mkdir -p "$dir"; } && cp -a "$path" "$dir"; } || return
     done
     n=$((n - 1)); shift
   done
-  n=$1; shift
-  while [ "$n" -gt 0 ]; do
-    printf '%s %s %s\n' "$1" "$(systemctl is-active "$1")" "$(systemctl is-enabled "$1" 2>/dev/null)" >>"$new/units" || return
-    n=$((n - 1)); shift
-  done
+  if [ "$1" -gt 0 ]; then
+    units=$(systemctl show -p Id,ActiveState,UnitFileState "${@:2}") || return
+    unit=
+    while IFS='=' read -r key value; do
+      case $key in
+      Id) unit=${value%.service} ;;
+      ActiveState) active=$value ;;
+      UnitFileState) printf '%s %s %s\n' "$unit" "$active" "$value" >>"$new/units" || return ;;
+      esac
+    done <<<"$units"
+  fi
   find "$new" -depth -exec sync {} + && mv "$new" "$J/op/$id" && sync "$J/op"
 }
 
@@ -127,34 +139,35 @@ end() {
   [ ! -d "$E" ] || note "$2"
 }
 
-unchanged() { # PATH BASE
-  [ -z "$2" ] || [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
+unchanged() { # PATH BASE, after its digest was taken
+  [ -z "$2" ] || [ "$sum" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
 }
 install_file() { # SOURCE PATH MODE
-  mkdir -p "${2%/*}" && cp "$1" "$2.tmp" && chmod "$3" "$2.tmp" && sync "$2.tmp" && mv -f "$2.tmp" "$2" && sync "${2%/*}"
+  { [ -d "${2%/*}" ] || mkdir -p "${2%/*}"; } && install -m "$3" "$1" "$2.tmp" && sync "$2.tmp" && mv -f "$2.tmp" "$2" && sync "${2%/*}"
 }
 keep() { # PATH: its .bak is what it was when the operation began
   [ ! -e "$E/before$1" ] || { cp -a "$E/before$1" "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
 }
 check() { # FILE
   local out
-  case $(corosync -v) in
+  : "${own_version:=$(corosync -v)}"
+  case $own_version in
   *"version '2."*) out=$(COROSYNC_MAIN_CONFIG_FILE=$1 corosync -t 2>&1) ;;
   *) out=$(corosync -t -c "$1" 2>&1) ;;
   esac || fail "corosync -t refuses the new configuration: $out"
 }
 
 op_put() { # PATH BLOB BASE MODE
-  [ "$(digest "$1")" = "$2" ] && { chmod "$4" "$1"; return; }
+  is "$1" "$2" && { chmod "$4" "$1"; return; }
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
 op_write() { # PATH BLOB BASE MODE
-  [ "$(digest "$1")" = "$2" ] && return
+  is "$1" "$2" && return
   unchanged "$1" "$3" && install_file "$E/blobs/$2" "$1.new" "$4"
 }
 op_stage() { # PATH BLOB BASE MODE
-  [ "$(digest "$1")" = "$2" ] && return
-  op_write "$@" && check "$1.new"
+  op_write "$@" || return
+  [ "$sum" = "$2" ] || check "$1.new"
 }
 op_test() { # PATH BLOB
   [ -n "$2" ] || { check "$1"; return; }
@@ -162,15 +175,15 @@ op_test() { # PATH BLOB
 }
 op_unstage() { rm -f "$1.new"; }
 op_swap() { # PATH BLOB BASE
-  [ "$(digest "$1")" = "$2" ] && return
+  is "$1" "$2" && return
   unchanged "$1" "$3" || return
-  [ "$(digest "$1.new")" = "$2" ] || { fail "$1.new is not what was staged"; return 77; }
+  is "$1.new" "$2" || { fail "$1.new is not what was staged"; return 77; }
   keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
 }
 op_unswap() { # PATH BLOB BASE: without BLOB as it was
   rm -f "$1.new"
-  [ "$(digest "$1")" = "$3" ] || return 0
-  if [ -z "$2" ] || [ "$(digest "$E/before$1")" = "$2" ]; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
+  is "$1" "$3" || return 0
+  if [ -z "$2" ] || is "$E/before$1" "$2"; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
 op_aside() { # PATH: a file or a directory
   [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
@@ -286,7 +299,7 @@ op_reread() { # KEY HASH - - - - NODEID
     # In a partition of its own, or after a reload that failed, it asks by itself.
     if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then op_reload || return; else sleep 0.1; fi
   done
-  [ "$(digest "$1")" = "$2" ] || { fail "$1 was changed by someone else meanwhile"; return 77; }
+  is "$1" "$2" || { fail "$1 was changed by someone else meanwhile"; return 77; }
   # Members that do not hear each other lose the token at once. It comes round
   # again when those that do have come together: until then all look as before.
   [ "$alone" = 0 ] || return 0

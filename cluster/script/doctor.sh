@@ -1,6 +1,6 @@
 # Reads what a node shows of trouble; doctor runs it after facts.sh.
 # Where corosync runs, this would only put a line into its log.
-systemctl -q is-active corosync 2>/dev/null || put test 0 "$(timeout 10 corosync -t 2>&1 </dev/null || echo "exit status $?")"
+active corosync || put test 0 "$(timeout 10 corosync -t 2>&1 </dev/null || echo "exit status $?")"
 run service systemctl show -p Result,ExecMainCode,ExecMainStatus,MainPID corosync.service
 read -r pid < <(systemctl show -p MainPID --value corosync.service 2>/dev/null)
 [ "${pid:-0}" = 0 ] || { file process "/proc/$pid/status"; run age ps -o etimes= -p "$pid"; }

@@ -1,7 +1,7 @@
 # Reads what a node is. Arguments: the units to show, then names to resolve.
-run clock date +%s.%6N
+put clock 0 "${EPOCHREALTIME:-$(date +%s.%6N)}"
 run uname uname -nm
-put uid 0 "$(id -u)"
+put uid 0 "$EUID"
 file machine /etc/machine-id
 file os /etc/os-release
 [ -d /run/systemd/system ]; put systemd $? ''
@@ -10,7 +10,16 @@ run corosync corosync -v
 file conf /etc/corosync/corosync.conf
 [ -e /etc/corosync/authkey ]; put key $? ''
 run hashes sha256sum /etc/corosync/corosync.conf /etc/corosync/authkey
-run units systemctl show -p Id,LoadState,ActiveState,UnitFileState $1
+units=$(systemctl show -p Id,LoadState,ActiveState,UnitFileState $1 2>/dev/null </dev/null)
+put units $? "$units"
+running=' '
+while IFS='=' read -r key value; do
+  case $key in
+  Id) unit=${value%.service} ;;
+  ActiveState) [ "$value" = active ] && running+="$unit " ;;
+  esac
+done <<<"$units"
+active() { [[ $running == *" $1 "* ]]; }
 run addrs ip -o addr show up
 run disk df -Pk /etc /var/lib
 # Names as ring addresses, with those that were asked for.
@@ -23,7 +32,7 @@ for name in "${@:2}"; do run "resolve:$name" timeout 5 getent ahosts "$name"; do
 
 file ids /var/lib/clusterctl/ids
 file keyowed /var/lib/clusterctl/keyowed
-if systemctl -q is-active pacemaker 2>/dev/null; then
+if active pacemaker; then
   run stonith timeout 3 crm_attribute -t crm_config -n stonith-enabled -q -d true
   run maintenance timeout 3 crm_attribute -t crm_config -n maintenance-mode -q -d false
 fi

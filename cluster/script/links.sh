@@ -1,5 +1,5 @@
 # Reads what knet measures on each link.
-if systemctl -q is-active corosync 2>/dev/null; then
+if active corosync; then
   run peers timeout 3 corosync-cfgtool -n
   run stats timeout 3 corosync-cmapctl -m stats stats.knet.
 fi

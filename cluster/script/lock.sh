@@ -8,7 +8,7 @@ elif ! : 9<>/var/lib/clusterctl/lock; then
 else
   exec 9<>/var/lib/clusterctl/lock
   if flock -w 1 9; then # a status may be probing it at this moment
-    printf '%s,"since":"%s"}\n' "$1" "$(date -u +%FT%TZ)" >/var/lib/clusterctl/holder
+    TZ=UTC0 printf '%s,"since":"%(%FT%TZ)T"}\n' "$1" -1 >/var/lib/clusterctl/holder
   else
     exec 9<&-
     cat /var/lib/clusterctl/holder

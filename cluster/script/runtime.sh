@@ -1,5 +1,5 @@
 # Reads what corosync says, if it runs.
-if systemctl -q is-active corosync 2>/dev/null; then
+if active corosync; then
   run quorum timeout 3 corosync-quorumtool -s
   links=$(timeout 3 corosync-cfgtool -s 2>/dev/null </dev/null)
   put links $? "$links"

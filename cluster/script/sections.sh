@@ -8,6 +8,8 @@ run() {
   out=$("$@" 2>/dev/null </dev/null)
   put "$name" $? "$out"
 }
+# Whether a unit is active.
+active() { systemctl -q is-active "$1" 2>/dev/null; }
 # A whole file; a NUL in it ends it early, which its hash then gives away.
 file() {
   local out=
