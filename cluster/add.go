@@ -55,6 +55,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
 		p.relyOn(facts...)
+		p.Nodes = append(p.Nodes, reached(s.Nodes, nodes)...)
 		a := &adding{v: v, plan: p, roll: newRollout(v, p, rollouts), facts: facts, key: key}
 		return a.roll, a.all(nodes)
 	})
@@ -64,14 +65,30 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	return p, nil
 }
 
+// reached is how new nodes are reached: as asked for, else by their addresses,
+// since an undo from elsewhere may not resolve their names.
+func reached(specs []NodeSpec, nodes []corosyncconf.Node) []PlanNode {
+	all := Targets(specs)
+	for i := range all {
+		for _, addr := range member(nodes[i]).Addresses {
+			if !slices.Contains(all[i].Addresses, addr) {
+				all[i].Addresses = append(all[i].Addresses, addr)
+			}
+		}
+	}
+	return all
+}
+
 // free checks that a node is in no cluster yet, nor in this one.
 func (s AddSpec) free(ps *Problems, f *Facts, conf corosyncconf.Config) {
-	if i := slices.IndexFunc(conf.Nodes, func(n corosyncconf.Node) bool { return isHostname(f.Hostname, n.Name) }); i >= 0 {
+	if i := slices.IndexFunc(conf.Nodes, func(n corosyncconf.Node) bool {
+		return isHostname(f.Hostname, n.Name) || isHostname(n.Name, f.Hostname)
+	}); i >= 0 {
 		ps.add(CodeExists, f.Node, "clusterctl status shows it; --if-missing accepts a node that is there as asked; to join another machine to this one's cluster, run on that machine: clusterctl join "+f.Node,
 			"it is a member of cluster %s already, with node id %d", conf.Totem.ClusterName, conf.Nodes[i].ID)
 		return
 	}
-	CreateSpec{CryptoCipher: "x", Force: s.Force}.free(ps, f) // a key is that of another cluster, also where this one has none
+	unused(ps, f, conf.Totem.ClusterName, s.Force, true) // a key is that of another cluster, also where this one has none
 }
 
 // place gives every new node its id, votes and addresses. Links that were not
@@ -99,6 +116,9 @@ func (s AddSpec) place(ps *Problems, v *View, facts []*Facts) []corosyncconf.Nod
 		votes := 1
 		if n.Votes != nil {
 			votes = *n.Votes
+		}
+		if id > 1<<16-1 && n.ID == 0 {
+			ps.add(CodeBadID, n.Name, "give it one that is free: "+n.Name+",id=N", "the next node id, %d, is more than corosync takes", id)
 		}
 		nodes[i] = corosyncconf.Node{Name: n.Name, ID: id, Votes: votes, Addrs: s.addresses(ps, n, facts[i], append(slices.Clone(facts), v.reached()...), conf.Links(), networks)}
 	}
@@ -391,6 +411,8 @@ func (a *adding) prepare(nodes []corosyncconf.Node) Step {
 	}
 	if a.key != nil {
 		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPut, Path: KeyPath, Blob: a.plan.blob(a.key), Mode: "0400"})
+	} else { // one that is there is of another cluster
+		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpAside, Path: KeyPath})
 	}
 	step.Do.Ops = append(step.Do.Ops,
 		Op{Kind: OpStage, Path: ConfPath, Blob: blob, Mode: "0644"},
@@ -428,11 +450,11 @@ func namesOf(nodes []corosyncconf.Node) []string {
 	return names
 }
 
-// Present tells whether the nodes are in the cluster already and as asked.
-// Problems tell that one is there but different; missing lists those that are
-// not there.
+// Present tells whether the nodes are in the cluster already and as asked: listed,
+// and members of it, with their votes. Problems tell that one is there but
+// different; missing lists those that are not there.
 func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
-	conf := v.Conf.Config()
+	conf := v.config()
 	for _, n := range s.Nodes {
 		i := slices.IndexFunc(conf.Nodes, func(h corosyncconf.Node) bool { return isHostname(h.Name, n.Name) || isHostname(n.Name, h.Name) })
 		if i < 0 {
@@ -440,16 +462,19 @@ func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
 			continue
 		}
 		have := conf.Nodes[i]
-		at := v.Nodes[v.find(have.Label())]
+		at := &v.Nodes[v.find(have.Label())]
+		differs := func(format string, args ...any) {
+			ps.add(CodeDifferent, n.Name, "ask for what it has, or leave it out", format, args...)
+		}
 		if n.ID != 0 && n.ID != have.ID {
-			ps.add(CodeDifferent, n.Name, "", "its node id is %d, not %d", have.ID, n.ID)
+			differs("its node id is %d, not %d", have.ID, n.ID)
 		}
 		if n.Votes != nil && *n.Votes != have.Votes {
-			ps.add(CodeDifferent, n.Name, "", "it has %s, not %d", count(have.Votes, "vote"), *n.Votes)
+			differs("it has %s, not %d", count(have.Votes, "vote"), *n.Votes)
 		}
 		for _, link := range slices.Sorted(maps.Keys(n.Links)) {
 			if addressKey(n.Links[link]) != addressKey(have.Addrs[link]) {
-				ps.add(CodeDifferent, n.Name, "", "its link %d is %s, not %s", link, have.Addrs[link], n.Links[link])
+				differs("its link %d is %s, not %s", link, have.Addrs[link], n.Links[link])
 			}
 		}
 		for _, l := range s.Links {
@@ -462,16 +487,37 @@ func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
 				inside = l.Network.Contains(a)
 			}
 			if !inside {
-				ps.add(CodeDifferent, n.Name, "", "its link %d is %s, not in %s", l.Number, have.Addrs[l.Number], l.Network)
+				differs("its link %d is %s, not in %s", l.Number, have.Addrs[l.Number], l.Network)
 			}
 		}
-		if !at.active() {
-			ps.add(CodeDifferent, n.Name, "clusterctl start "+n.Name, "it is in the cluster, but corosync does not run there")
-		} else if !at.Facts.Runtime.Quorum.Quorate {
-			ps.add(CodeDifferent, n.Name, "clusterctl status shows what is wrong", "it is in the cluster, but not quorate")
-		}
+		at.belongs(&ps, v, n)
 	}
 	return missing, ps
+}
+
+// belongs checks that a listed node is in its cluster: it may have been installed
+// anew, or a machine may have its name, or it may be on its way in.
+func (n *ViewNode) belongs(ps *Problems, v *View, asked NodeSpec) {
+	if n.Facts == nil {
+		*ps = append(*ps, NodeProblem(n.Name, n.Err))
+		return
+	}
+	idle(ps, n.Facts, n.Name)
+	if len(ps.Errors()) > 0 {
+		return
+	}
+	parts := partitions(v)
+	switch {
+	case n.Facts.Conf.Hash != Hash(v.Conf.Bytes()):
+		ps.add(CodeDifferent, n.Name, "if it was installed anew, take out what it was: clusterctl delnode "+n.Name+"; else: clusterctl conf sync",
+			"it is on the list, but its corosync.conf is not that of the cluster")
+	case !n.active():
+		ps.add(CodeDifferent, n.Name, "clusterctl start "+n.Name, "it is in the cluster, but corosync does not run there")
+	case !slices.Contains(parts[0].ids, n.Conf.ID) || !slices.Contains(parts[0].seen, n) || !parts[0].quorate():
+		ps.add(CodeDifferent, n.Name, "clusterctl status shows what is wrong", "it is in the cluster, but not a member of what is quorate")
+	case n.Conf.Votes == 0 && asked.Votes == nil:
+		ps.add(CodeDifferent, n.Name, "if that is meant, ask for votes=0", "it is in the cluster, but has no vote")
+	}
 }
 
 // SharedKey reads the cluster's authkey from a member; nil when the cluster

@@ -201,36 +201,52 @@ func told(c corosyncconf.Config) []int {
 
 // free checks that a node is in no cluster yet.
 func (s CreateSpec) free(ps *Problems, f *Facts) {
-	own := ""
-	if f.Conf.Exists && !f.Conf.isDefault() {
-		own = f.Conf.clusterName()
-		live := liveWith(f)
-		if live == 0 && f.Runtime != nil && f.Runtime.Quorum.Quorate && len(f.Conf.File.Config().Nodes) > 1 {
-			live = len(f.Conf.File.Config().Nodes) - 1 // the others are away, and it carries on alone
-		}
-		if own == s.Name && (live > 0 || !s.Force) {
-			ps.add(CodeExists, f.Node, "choose another name; --if-missing accepts a cluster that is as asked; --force sets the files of one that does not run aside",
-				"cluster %s exists already: %s", own, ConfPath)
-		} else if live > 0 {
-			ps.add(CodeLiveMember, f.Node, "take it out of that cluster first",
-				"it is running as a member of cluster %s with %s", own, count(live, "other node"))
-		} else if !s.Force {
-			ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first; --force sets its old files aside",
-				"%s is that of another cluster, %s", ConfPath, own)
-		} else {
-			ps.warn(CodeOtherCluster, f.Node, "", "the configuration of cluster %s is set aside as %s.bak", own, ConfPath)
-		}
-	} else if f.Conf.Exists {
-		ps.warn(CodeOtherCluster, f.Node, "", "the default corosync.conf is set aside as corosync.conf.bak")
+	if own, live := living(f); own != "" && own == s.Name && (live > 0 || !s.Force) {
+		ps.add(CodeExists, f.Node, "choose another name; --if-missing accepts a cluster that is as asked; --force sets the files of one that does not run aside",
+			"cluster %s exists already: %s", own, ConfPath)
+		return
 	}
-	if f.Key.Exists && s.encrypted() {
-		if !s.Force {
-			if own == "" {
-				ps.add(CodeKeyExists, f.Node, "--force sets it aside", "there is a cluster key already: %s", KeyPath)
-			}
-		} else {
-			ps.warn(CodeKeyExists, f.Node, "", "the old key is set aside as %s.bak", KeyPath)
-		}
+	unused(ps, f, "", s.Force, s.encrypted())
+}
+
+// living is the cluster that a node has the configuration of, and with how many
+// others it is running as a member of it.
+func living(f *Facts) (own string, live int) {
+	if !f.Conf.Exists || f.Conf.isDefault() {
+		return "", 0
+	}
+	live = liveWith(f)
+	if live == 0 && f.Runtime != nil && f.Runtime.Quorum.Quorate && len(f.Conf.File.Config().Nodes) > 1 {
+		live = len(f.Conf.File.Config().Nodes) - 1 // the others are away, and it carries on alone
+	}
+	return f.Conf.clusterName(), live
+}
+
+// unused checks that a node belongs to no other cluster than ours, or, with force,
+// says that what it has of one is set aside. keyed: a key that is there matters.
+func unused(ps *Problems, f *Facts, ours string, force, keyed bool) {
+	own, live := living(f)
+	switch {
+	case f.Conf.Exists && f.Conf.isDefault():
+		ps.warn(CodeOtherCluster, f.Node, "", "the default corosync.conf is set aside as corosync.conf.bak")
+	case !f.Conf.Exists:
+	case live > 0:
+		ps.add(CodeLiveMember, f.Node, "take it out of that cluster first",
+			"it is running as a member of cluster %s with %s", own, count(live, "other node"))
+	case force:
+		ps.warn(CodeOtherCluster, f.Node, "", "the configuration of cluster %s is set aside as %s.bak", own, ConfPath)
+	case own == ours:
+		ps.add(CodeOtherCluster, f.Node, "--force sets its old files aside", "it has a %s of cluster %s already, whose list it is not on", ConfPath, own)
+	default:
+		ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first; --force sets its old files aside",
+			"%s is that of another cluster, %s", ConfPath, own)
+	}
+	switch {
+	case !f.Key.Exists || !keyed:
+	case force:
+		ps.warn(CodeKeyExists, f.Node, "", "the old key is set aside as %s.bak", KeyPath)
+	case own == "":
+		ps.add(CodeKeyExists, f.Node, "--force sets it aside", "there is a cluster key already: %s", KeyPath)
 	}
 }
 

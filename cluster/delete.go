@@ -21,10 +21,11 @@ type DeleteSpec struct {
 //
 // The nodes lose their votes by one reload, are stopped and locked out, and a
 // second reload takes them off the list, so that quorum never depends on a node
-// that is on its way out. Nodes that are dead are taken off at once, with the
-// first reload. With last_man_standing votes must be equal at all times: there
-// the nodes keep theirs until they are off the list. When all that is done, the
-// rest changes its key; that may fail, and the nodes are out all the same.
+// that is on its way out. Nodes that run no corosync are taken off at once, with
+// the first reload. With last_man_standing votes must be equal at all times: there
+// the nodes keep theirs until they are off the list, and leave as many at a time
+// as the votes of the rest bear. When all that is done, the rest changes its key;
+// that may fail, and the nodes are out all the same.
 func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	var ps Problems
 	leaving := v.leaving(&ps, s)
@@ -98,66 +99,85 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 			n.fenced(ps)
 		}
 	}
-	if len(leaving) > 0 && len(leaving) == len(v.names()) {
+	stays := func(n ViewNode) bool {
+		return n.Conf != nil && !slices.ContainsFunc(leaving, func(l *ViewNode) bool { return l.Conf.ID == n.Conf.ID })
+	}
+	switch {
+	case len(leaving) == 0:
+	case len(leaving) == len(v.names()):
 		ps.add(CodeLast, "", "to end the whole cluster: clusterctl stop --all, then remove "+ConfPath+" on each node",
 			"a cluster cannot lose its last node")
+	case !slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return stays(n) && n.Facts != nil }):
+		ps.add(CodeLast, "", "bring one of those that stay back first", "no node that stays can be reached, and would hear of it")
 	}
 	return leaving
 }
 
-// settledWithout checks the cluster as settled does; the nodes that leave need
-// not be in order.
+// settledWithout checks the cluster as settled does, but for the nodes that leave
+// and run no corosync: they need not be in order.
 func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
-	var all Problems
-	v.settled(&all, s.Force)
-	v.noDevice(&all)
-	file := []Code{CodeConfigDrift, CodeConfigInvalid, CodeConfigPending}
-	for _, p := range all {
-		if slices.ContainsFunc(leaving, func(n *ViewNode) bool {
-			return n.Name == p.Node && (n.Facts == nil || !n.active() && slices.Contains(file, p.Code)) // the former is said better by leaving
-		}) {
-			continue
+	rest := &View{Conf: v.Conf}
+	parts := partitions(v)
+	for _, n := range v.Nodes {
+		leaves := slices.ContainsFunc(leaving, func(l *ViewNode) bool { return n.Conf != nil && l.Conf.ID == n.Conf.ID })
+		counted := slices.ContainsFunc(parts, func(p *partition) bool { return n.Conf != nil && slices.Contains(p.ids, n.Conf.ID) })
+		switch {
+		case leaves && n.Facts == nil: // leaving says what there is to say
+		case leaves && !counted && !n.Facts.Units["corosync"].Running():
+			n.check(ps)
+		default:
+			rest.Nodes = append(rest.Nodes, n)
+		}
+	}
+	var found Problems
+	rest.settled(&found, s.Force)
+	for _, p := range found {
+		switch {
+		case p.Code == CodeNotQuorate && len(parts) > 0:
+			p.Remedy += "; --force goes on without quorum"
+		case p.Code == CodePartition && len(parts) > 1 && !slices.ContainsFunc(parts[1:], func(p *partition) bool {
+			return slices.ContainsFunc(p.ids, func(id ID) bool {
+				return !slices.ContainsFunc(leaving, func(l *ViewNode) bool { return l.Conf.ID == id })
+			})
+		}):
+			p.Remedy = "mend the network between them, or stop corosync on the nodes that leave: clusterctl stop " + strings.Join(viewNames(leaving), " ")
 		}
 		*ps = append(*ps, p)
 	}
+	rest.noDevice(ps)
 }
 
 // deleting is a delnode that is being planned.
 type deleting struct {
-	v        *View
-	plan     *Plan
-	roll     *rollout
-	dead     []*ViewNode // that leave and do not answer
-	alive    []*ViewNode // that leave and do
-	stopping []Member    // of these, those where corosync runs
+	v     *View
+	plan  *Plan
+	roll  *rollout
+	down  []*ViewNode // that leave and run no corosync, or do not answer
+	alive []*ViewNode // that leave and run it
 }
 
 func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting {
 	d := &deleting{v: v, plan: p, roll: newRollout(v, p, rollouts)}
 	for _, n := range leaving {
-		if n.Facts == nil {
-			d.dead = append(d.dead, n)
-			continue
-		}
-		d.alive = append(d.alive, n)
 		if n.active() {
-			d.stopping = append(d.stopping, Member{n.Name, n.Conf.ID})
+			d.alive = append(d.alive, n)
+		} else {
+			d.down = append(d.down, n)
 		}
 	}
-	d.roll.leave(func(name string) bool { // what does not run there needs no new file
-		return among(d.alive, name) && !slices.ContainsFunc(d.stopping, func(m Member) bool { return m.Name == name })
-	})
+	d.roll.leave(func(name string) bool { return among(d.down, name) }) // what does not run there needs no new file
 	return d
 }
 
-// all plans that the dead go first, which makes the expected votes fewer, and
-// then those that are alive: all at once or, when one or two voters are left,
-// the last to go after the others, because two_node carries them only while no
-// more than two are members: with two voters and three others that are on their
-// way out, a voter that dies would take quorum with it.
+// all plans that those that are down go first, which makes the expected votes
+// fewer, and then those that are alive: all at once or, when one or two voters
+// are left, the last to go after the others, because two_node carries them only
+// while no more than two are members: with two voters and three others that are
+// on their way out, a voter that dies would take quorum with it.
 func (d *deleting) all(force bool) error {
-	if len(d.dead) > 0 {
-		if err := d.unlist(d.dead); err != nil {
+	if len(d.down) > 0 {
+		d.lockOut(slices.DeleteFunc(slices.Clone(d.down), func(n *ViewNode) bool { return n.Facts == nil }))
+		if err := d.unlist(d.down); err != nil {
 			return err
 		}
 	}
@@ -166,20 +186,43 @@ func (d *deleting) all(force bool) error {
 	if t := reckon(d.settled(), rest).Tally(); !force && d.v.quorate() && !t.Quorate {
 		return d.refuse(t.Votes, t.Expected, t.Quorum)
 	}
-	groups := [][]*ViewNode{d.alive}
-	if n := len(d.alive); n > 1 && voters(d.settled()) <= 2 {
-		groups = [][]*ViewNode{d.alive[:n-1], d.alive[n-1:]}
-	}
-	for _, g := range groups {
-		if len(g) == 0 {
-			continue
+	equal := d.v.Conf.Config().Quorum.LastManStanding
+	for left := d.alive; len(left) > 0; {
+		n := len(left)
+		if n > 1 && voters(d.settled()) <= 2 {
+			n--
 		}
-		if err := d.some(g, force); err != nil {
+		if equal {
+			n = min(n, d.borne(left))
+			if t := reckon(d.roll.conf.Config(), d.roll.members).Tally(); n == 0 && !force {
+				return d.refuse(t.Votes-left[0].Conf.Votes, t.Expected, quorumOf(t.Expected))
+			} else if n == 0 {
+				n = len(left)
+			}
+		}
+		if err := d.some(left[:n], force); err != nil {
 			return err
 		}
+		left = left[n:]
 	}
 	d.forget()
 	return nil
+}
+
+// borne is how many of the nodes can be stopped with their votes, at once, when
+// quorum is to be kept by the votes that are left.
+func (d *deleting) borne(nodes []*ViewNode) int {
+	conf := d.roll.conf.Config()
+	t := reckon(conf, d.roll.members).Tally()
+	n, left := 0, t.Votes-quorumOf(t.Expected)
+	for n < len(nodes) && left >= nodes[n].Conf.Votes {
+		left -= nodes[n].Conf.Votes
+		n++
+	}
+	if n == 0 && voters(conf) == 2 && len(d.roll.members) == 2 && (conf.Quorum.TwoNode || conf.Quorum.AutoTieBreaker) {
+		return 1
+	}
+	return n
 }
 
 // settled is what the nodelist comes to in the end.
@@ -204,17 +247,16 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	}
 	with := slices.Clone(d.roll.members)
 	d.roll.leave(func(name string) bool { return among(nodes, name) })
-	stopping := slices.DeleteFunc(slices.Clone(d.stopping), func(m Member) bool { return !among(nodes, m.Name) })
-	d.stop(viewNames(nodes), stopping, with)
+	d.stop(nodes, with, force)
 	d.lockOut(nodes)
 	if err := d.unlist(nodes); err != nil {
 		return err
 	}
 	// When this is taken back, the nodes that were stopped are started again:
 	// their file must not be behind the one that the others run by then.
-	if len(d.roll.members) > 0 && len(stopping) > 0 {
+	if len(d.roll.members) > 0 {
 		swap := &d.plan.Steps[len(d.plan.Steps)-2]
-		swap.Undo = append(swap.Undo, Act{Nodes: membersOf(stopping), Ops: swap.Undo[0].Ops})
+		swap.Undo = append(swap.Undo, Act{Nodes: viewNames(nodes), Ops: swap.Undo[0].Ops})
 	}
 	return nil
 }
@@ -226,22 +268,16 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 func (d *deleting) takeVotes(nodes []*ViewNode, force bool) error {
 	var rest []*ViewNode
 	for _, n := range nodes {
-		if n.active() && n.Conf.Votes > 0 {
+		if n.Conf.Votes > 0 {
 			rest = append(rest, n)
 		}
 	}
 	for len(rest) > 0 {
 		conf := d.roll.conf.Config()
 		t := reckon(conf, d.roll.members).Tally()
-		n, left := 0, t.Votes-quorumOf(t.Expected)
-		for n < len(rest) && left >= rest[n].Conf.Votes {
-			left -= rest[n].Conf.Votes
-			n++
-		}
+		n := d.borne(rest)
 		switch {
 		case n > 0:
-		case voters(conf) == 2 && len(d.roll.members) == 2 && (conf.Quorum.TwoNode || conf.Quorum.AutoTieBreaker):
-			n = 1
 		case voters(conf) == 2 && len(d.roll.members) == 2:
 			err := d.roll.next("let one of two nodes go on by itself", func(f *corosyncconf.File) error { return f.SetTwoNode(true) })
 			if err != nil {
@@ -336,16 +372,24 @@ func less(nodes []*ViewNode) int {
 
 // stop plans that nodes are stopped, and those that were members seen to be
 // gone by those that stay. with are all members before.
-func (d *deleting) stop(names []string, stopping, with []Member) {
+func (d *deleting) stop(nodes []*ViewNode, with []Member, force bool) {
+	names := viewNames(nodes)
 	gone := d.roll.want(d.roll.conf)
-	for _, m := range stopping {
-		gone.Gone = append(gone.Gone, m.ID)
+	for _, n := range nodes {
+		gone.Gone = append(gone.Gone, n.Conf.ID)
 	}
 	back := *gone
 	back.Members, back.Gone, back.Version = with, nil, 0
+	var voting []ID // with last_man_standing they have their votes until they are off the list
+	for _, n := range d.roll.conf.Config().Nodes {
+		if n.Votes > 0 && !force && slices.Contains(gone.Gone, n.ID) {
+			voting = append(voting, n.ID)
+		}
+	}
+	d.roll.lowers(reckon(d.roll.conf.Config(), d.roll.members).Tally())
 	d.plan.Steps = append(d.plan.Steps, Step{
 		ID: d.roll.id("stop"), What: "stop corosync on " + andList(names), Class: ClassStop,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone},
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone, Leave: voting},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRevive, Unit: "corosync"}, {Kind: OpRevive, Unit: "pacemaker"}}, Want: &back}},
 	})
 }
@@ -353,6 +397,9 @@ func (d *deleting) stop(names []string, stopping, with []Member) {
 // lockOut plans that the nodes cannot come back by themselves: nothing is
 // started at boot, and the configuration and the key are set aside.
 func (d *deleting) lockOut(nodes []*ViewNode) {
+	if len(nodes) == 0 {
+		return
+	}
 	names := viewNames(nodes)
 	back := []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpBoot, Unit: "pacemaker"}, {Kind: OpRestore, Path: KeyPath}}
 	step := Step{
@@ -382,7 +429,7 @@ func (d *deleting) forget() {
 		return
 	}
 	var leaving []corosyncconf.Node
-	for _, n := range append(slices.Clone(d.dead), d.alive...) {
+	for _, n := range append(slices.Clone(d.down), d.alive...) {
 		leaving = append(leaving, *n.Conf)
 	}
 	d.plan.Steps = append(d.plan.Steps, Step{
@@ -393,7 +440,7 @@ func (d *deleting) forget() {
 
 // refuse says that the rest would lose quorum, and what to do first.
 func (d *deleting) refuse(votes, expected, needed int) error {
-	leaving := append(viewNames(d.dead), viewNames(d.alive)...)
+	leaving := append(viewNames(d.down), viewNames(d.alive)...)
 	away := slices.DeleteFunc(d.v.without(newRollout(d.v, &Plan{}, 0).members), func(n string) bool { return slices.Contains(leaving, n) })
 	remedy := "take out fewer nodes at once"
 	if len(leaving) == 1 {
@@ -403,7 +450,7 @@ func (d *deleting) refuse(votes, expected, needed int) error {
 		remedy = "bring " + andList(away) + " back first, or, if dead: clusterctl delnode --offline " + strings.Join(away, " ")
 	}
 	var ps Problems
-	ps.add(CodeQuorum, "", remedy+"; with --force the rest stops working until it has quorum again",
+	ps.add(CodeQuorum, "", remedy+"; --force does it all the same, and the rest may be without quorum until more nodes are there",
 		"without %s the rest would lose quorum: %s of %d left, %d needed", andList(leaving), count(votes, "vote"), expected, needed)
 	return ps
 }

@@ -519,7 +519,7 @@ func (r *run) soften(ctx context.Context, err error) error {
 // one has died. A corosync that a reload makes wait for all needs all votes. In
 // undoing, a node without quorum has none to lose while others have it: it is apart.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
-	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
+	if a.Conf == "" || a.Force || a.Want != nil && !a.Want.Quorate {
 		return nil
 	}
 	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])

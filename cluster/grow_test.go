@@ -74,7 +74,7 @@ func (w *world) carryOut(t *testing.T, p *cluster.Plan) error {
 	for _, s := range p.Steps { // nothing in memory takes as long as a membership
 		for _, act := range append([]cluster.Act{s.Do}, s.Undo...) {
 			if act.Want != nil {
-				act.Want.Deadline = 100 * time.Millisecond
+				act.Want.Deadline = 300 * time.Millisecond
 			}
 		}
 	}
@@ -94,13 +94,7 @@ func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
 		facts = append(facts, w.facts()[i])
 	}
 	s.Links, _ = cluster.ParseLinks([]string{"10.0.0.0/24", "10.0.1.0/24"})
-	p, err := cluster.PlanAdd(s, v, facts, key)
-	if err == nil {
-		for _, n := range s.Nodes {
-			p.Nodes = append(p.Nodes, cluster.PlanNode{Name: n.Name, Addresses: []string{n.Name}})
-		}
-	}
-	return p, err
+	return cluster.PlanAdd(s, v, facts, key)
 }
 
 // settledOn checks that exactly these machines are one quorate cluster with one
@@ -219,6 +213,115 @@ func TestDeadNodesAreTakenOffWithoutThem(t *testing.T) {
 	}
 }
 
+// A node that leaves and runs no corosync need not be in order, and does not stand
+// in the way of one that does, whichever was named first.
+func TestNodesThatAreDownLeaveFirst(t *testing.T) {
+	for _, order := range [][]string{{"n2", "n3"}, {"n3", "n2"}} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			w.Trouble = nil
+			w.Machine("n2").Stop("corosync")
+			w.Machine("n2").SetFile(cluster.ConfPath, "totem {\n")
+			w.Machine("n2").SetFile(cluster.KeyPath, "another one")
+			w.Trouble = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+			p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: order}, w.view(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.carryOut(t, p); err != nil {
+				t.Fatal(err)
+			}
+			w.settledOn(t, "n1")
+			for _, name := range order {
+				if b := w.Machine(name); b.File(cluster.ConfPath) != "" || b.File(cluster.KeyPath) != "" || b.Enabled("corosync") {
+					t.Errorf("%s could come back: %v", name, b.Files())
+				}
+			}
+		})
+	}
+}
+
+// What --force allows is done, though it costs quorum for a while.
+func TestForceIsNotHeldBackMidway(t *testing.T) {
+	w := running(t, 4, 4, nil)
+	w.Trouble = nil
+	w.Machine("n4").Deaf = true
+	w.Machine("n4").Stop("corosync")
+	s := cluster.DeleteSpec{Nodes: []string{"n3"}}
+	if _, err := cluster.PlanDelete(s, w.view(t)); !cluster.ProblemsOf(err).Has(cluster.Refused) {
+		t.Errorf("without --force: %v", err)
+	}
+	s.Force = true
+	p, err := cluster.PlanDelete(s, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	if listed := parsed(w.Machine("n1").File(cluster.ConfPath)).Nodes; len(listed) != 3 || !w.Machine("n1").Runtime().Quorum.Quorate {
+		t.Errorf("%+v, %+v", listed, w.Machine("n1").Runtime().Quorum)
+	}
+}
+
+// What --if-missing takes for a node that is there as asked.
+func TestPresentIsAMemberWithItsVote(t *testing.T) {
+	spec := func(text string) cluster.AddSpec {
+		nodes, ps := cluster.ParseNodes([]string{text})
+		if len(ps) > 0 {
+			t.Fatal(ps)
+		}
+		return cluster.AddSpec{Nodes: nodes}
+	}
+	tests := []struct {
+		name string
+		node string
+		edit func(*world)
+		code cluster.Code // "" is as asked
+	}{
+		{"a member", "n3", nil, ""},
+		{"a member by its full name", "n3.example.com", nil, ""},
+		{"with the id that it has", "n3,id=3,votes=1", nil, ""},
+		{"with another id", "n3,id=7", nil, cluster.CodeDifferent},
+		{"with more votes", "n3,votes=2", nil, cluster.CodeDifferent},
+		{"installed anew, and alone with the default configuration", "n3", func(w *world) {
+			w.Machine("n3").Stop("corosync")
+			w.Machine("n3").SetFile(cluster.ConfPath, strings.ReplaceAll(w.Machine("n3").File(cluster.ConfPath), "prod", "debian"))
+		}, cluster.CodeDifferent},
+		{"stopped", "n3", func(w *world) { w.Machine("n3").Stop("corosync") }, cluster.CodeDifferent},
+		{"apart", "n3", func(w *world) { w.Machine("n3").Side(3) }, cluster.CodeDifferent},
+		{"not reached", "n3", func(w *world) { w.Machine("n3").Deaf = true }, cluster.CodeFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			w.Trouble = nil
+			if tt.edit != nil {
+				tt.edit(w)
+				w.Settle()
+			}
+			missing, ps := spec(tt.node).Present(w.view(t))
+			if len(missing) > 0 || (tt.code == "") != (len(ps) == 0) || tt.code != "" && ps[0].Code != tt.code {
+				t.Errorf("missing %v, problems %v", missing, ps)
+			}
+		})
+	}
+	t.Run("listed without its vote by an add that was interrupted", func(t *testing.T) {
+		w := running(t, 3, 3, func(f *corosyncconf.File) error { return f.SetNodeVotes(3, 0) })
+		v := w.view(t)
+		if _, ps := spec("n3").Present(v); len(ps) != 1 || ps[0].Code != cluster.CodeDifferent {
+			t.Errorf("%v", ps)
+		}
+		if _, ps := spec("n3,votes=0").Present(v); len(ps) != 0 {
+			t.Errorf("%v", ps)
+		}
+		v.Nodes[2].Facts.Ops = []cluster.Entry{{ID: "20260101T000000-abcd", Log: []cluster.Note{{Phase: cluster.Doing, Step: "stage-1"}}}}
+		if _, ps := spec("n3").Present(v); len(ps) != 1 || ps[0].Code != cluster.CodeUnfinished {
+			t.Errorf("%v", ps)
+		}
+	})
+}
+
 func TestDeleteRefuses(t *testing.T) {
 	down := func(names ...string) func(*world) {
 		return func(w *world) {
@@ -240,7 +343,11 @@ func TestDeleteRefuses(t *testing.T) {
 		{"the last node", nil, cluster.DeleteSpec{Nodes: []string{"n1", "n2", "n3"}}, cluster.CodeLast,
 			"a cluster cannot lose its last node; to end the whole cluster: clusterctl stop --all, then remove /etc/corosync/corosync.conf on each node"},
 		{"what costs quorum", down("n3"), cluster.DeleteSpec{Nodes: []string{"n2"}}, cluster.CodeQuorum,
-			"without n2 the rest would lose quorum: 1 vote of 2 left, 2 needed; bring n3 back first, or, if dead: clusterctl delnode --offline n3; with --force the rest stops working until it has quorum again"},
+			"without n2 the rest would lose quorum: 1 vote of 2 left, 2 needed; bring n3 back first, or, if dead: clusterctl delnode --offline n3; --force does it all the same, and the rest may be without quorum until more nodes are there"},
+		{"when no node that stays can be reached", func(w *world) { w.Machine("n2").Deaf, w.Machine("n3").Deaf = true, true }, cluster.DeleteSpec{Nodes: []string{"n1"}, Force: true}, cluster.CodeLast,
+			"no node that stays can be reached, and would hear of it; bring one of those that stay back first"},
+		{"a node that is apart", func(w *world) { w.Trouble = nil; w.Machine("n3").Side(3) }, cluster.DeleteSpec{Nodes: []string{"n3"}}, cluster.CodePartition,
+			"the cluster is split into 2 partitions; mend the network between them, or stop corosync on the nodes that leave: clusterctl stop n3"},
 		{"--offline for a node that answers", nil, cluster.DeleteSpec{Nodes: []string{"n2"}, Offline: true}, cluster.CodeOnline,
 			"n2: it answers: it can be stopped and locked out properly; leave out --offline"},
 		{"one node twice", nil, cluster.DeleteSpec{Nodes: []string{"n2", "2"}}, cluster.CodeDuplicate, "2: given twice; name each node once"},

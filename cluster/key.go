@@ -244,7 +244,7 @@ func (r *rollout) keyHash() string {
 // have is worth nothing. What stands in the way is a warning: the nodes leave
 // all the same, and the cluster remembers that it owes itself a new key.
 func (d *deleting) lockOutByKey(key []byte) error {
-	leaving := append(append([]*ViewNode{}, d.dead...), d.alive...)
+	leaving := append(slices.Clone(d.down), d.alive...)
 	names := andList(viewNames(leaving))
 	var ps Problems
 	away := viewNames(d.v.rekeyable(&ps, leaving))

@@ -161,7 +161,6 @@ type linkPlan struct {
 func (v *View) newLinkPlan(ps *Problems, s LinkChange, rollouts int) *linkPlan {
 	l := &linkPlan{LinkChange: s, v: v, conf: v.config(), release: release(v.reached())}
 	l.r = newRollout(v, v.plan(), rollouts)
-	l.r.plan.Quorum.Lowest, _ = v.voting(l.conf)
 	if err := checkLinkNumber(s.Number); err != nil {
 		ps.add(CodeBadLink, "", "use a number from 0 to 7", "%s", err)
 	}

@@ -130,6 +130,7 @@ type Act struct {
 	Want  *Want    `json:"want,omitempty"`  // awaited when the operations are done
 	Carry []int    `json:"carry,omitempty"` // links of which one must connect all members of Want before a reload takes another away
 	Soft  bool     `json:"soft,omitempty"`  // what fails is only warned of
+	Force bool     `json:"force,omitempty"` // a reload that is not held back by what it costs
 	Leave []ID     `json:"leave,omitempty"` // nodes that are about to be stopped: not begun when quorum needs their votes now
 }
 

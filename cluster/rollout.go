@@ -37,6 +37,7 @@ type rollout struct {
 // newRollout begins a rollout of steps configurations on what v found.
 func newRollout(v *View, p *Plan, steps int) *rollout {
 	r := &rollout{view: v, plan: p, conf: v.Conf, version: v.highest(), quorate: v.quorate()}
+	p.Quorum.Lowest, _ = v.voting(v.Conf.Config())
 	r.back = r.version + uint64(2*steps)
 	r.top = r.back
 	for _, n := range v.Nodes {
@@ -72,9 +73,6 @@ func counted(plan func(rollouts int) (*rollout, error)) (*Plan, error) {
 	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), r.conf.Bytes())
 	p.Quorum.Before, _ = v.voting(v.Conf.Config())
 	p.Quorum.After = point(reckon(r.conf.Config(), r.members).Tally())
-	if b, l := p.Quorum.Before, p.Quorum.Lowest; b.Votes-b.Quorum < l.Votes-l.Quorum {
-		p.Quorum.Lowest = b
-	}
 	return p, nil
 }
 
@@ -153,9 +151,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	if err := r.bears(what, now); err != nil {
 		return err
 	}
-	if low := r.plan.Quorum.Lowest; r.count == 0 || now.Votes-now.Quorum < low.Votes-low.Quorum {
-		r.plan.Quorum.Lowest = point(now)
-	}
+	r.lowers(now)
 	r.back--
 	r.count++
 	p := r.plan
@@ -193,13 +189,20 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		swap)
 	if len(r.members) > 0 {
 		do := r.reload(r.members, is, r.want(conf))
-		do.Carry = carry(r.members, r.linked, r.links)
+		do.Carry, do.Force = carry(r.members, r.linked, r.links), r.force
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
 	}
 	r.conf, r.linked = conf, r.links
 	return nil
+}
+
+// lowers notes the votes of a moment, if they leave less room than all before.
+func (r *rollout) lowers(now quorum.Tally) {
+	if low := r.plan.Quorum.Lowest; now.Votes-now.Quorum < low.Votes-low.Quorum {
+		r.plan.Quorum.Lowest = point(now)
+	}
 }
 
 // carry are the links that carry members while a reload takes another one away;
@@ -305,7 +308,7 @@ func (v *View) settled(ps *Problems, force bool) {
 	case len(parts) > 1:
 		ps.add(CodePartition, "", "mend the network between them first; clusterctl status shows it", "the cluster is split into %d partitions", len(parts))
 	case !parts[0].quorate() && !force:
-		ps.add(CodeNotQuorate, "", "bring nodes back first; --force goes on without quorum", "the cluster is not quorate")
+		ps.add(CodeNotQuorate, "", "bring nodes back first", "the cluster is not quorate")
 	}
 	if !v.hasNodelist(ps) {
 		return
@@ -349,6 +352,10 @@ func (v *View) settled(ps *Problems, force bool) {
 		}
 		running := uint64(0)
 		if n.active() {
+			if err := n.Facts.Runtime.Err; err != nil {
+				ps.add(CodeCorosync, n.Name, "see why: journalctl -u corosync; if it hangs: systemctl restart corosync", "corosync runs there, but does not answer: %v", err)
+				continue
+			}
 			running, _ = n.Facts.Runtime.Cmap.Uint("totem.config_version")
 		}
 		switch c := n.Facts.Conf; {

@@ -52,6 +52,18 @@ func (v *View) find(name string) int {
 	if i < 0 {
 		i = slices.IndexFunc(v.Nodes, func(n ViewNode) bool { return n.Conf != nil && fmt.Sprint(n.Conf.ID) == name })
 	}
+	if i >= 0 {
+		return i
+	}
+	for j, n := range v.Nodes { // a name without its domain, if only one has it
+		if n.Conf == nil || !isHostname(n.Name, name) {
+			continue
+		}
+		if i >= 0 {
+			return -1
+		}
+		i = j
+	}
 	return i
 }
 
@@ -103,7 +115,7 @@ func (n *ViewNode) check(ps *Problems) bool {
 		ps.add(CodeNotRoot, n.Name, "log in as root (-l root), or give --sudo", "the login is not root")
 	}
 	if n.Facts.PVE {
-		ps.add(CodeLayout, n.Name, "use systemctl on it", "Proxmox VE manages this node, which is not handled yet")
+		ps.add(CodeLayout, n.Name, "use pvecm on it", "Proxmox VE manages this node, which is not handled yet")
 	}
 	idle(ps, n.Facts, n.Name)
 	return true

@@ -206,6 +206,9 @@ func TestGrowingAndShrinkingUnderOtherRules(t *testing.T) {
 	}{
 		{"last_man_standing, 4 to 6", 4, 6, set("last_man_standing", "1")},
 		{"last_man_standing, 6 to 4", 6, 4, set("last_man_standing", "1")},
+		{"last_man_standing, 6 to 3", 6, 3, set("last_man_standing", "1")},
+		{"last_man_standing, 8 to 3", 8, 3, set("last_man_standing", "1")},
+		{"last_man_standing, 4 to 2", 4, 2, set("last_man_standing", "1")},
 		{"expected_votes written out, 3 to 5", 3, 5, set("expected_votes", "3")},
 		{"expected_votes written out, 5 to 3", 5, 3, set("expected_votes", "5")},
 		{"no two_node, 2 to 1", 2, 1, set()},

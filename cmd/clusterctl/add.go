@@ -159,7 +159,7 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 	}
 	defer func() { cluster.CloseAll(nodes) }()
 	t.Done()
-	name := view.Conf.Config().Totem.ClusterName
+	name, asked := view.Conf.Config().Totem.ClusterName, o.spec.Nodes
 	if o.ifMissing {
 		missing, ps := o.spec.Present(view)
 		if len(ps) > 0 {
@@ -167,7 +167,7 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 		}
 		if len(missing) == 0 {
 			p.Close()
-			return a.added(name, o.spec.Nodes, false)
+			return a.added(name, asked, false)
 		}
 		o.spec.Nodes = missing
 	}
@@ -198,8 +198,10 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 		cluster.CloseAll(fresh)
 		return err
 	}
-	for i := range targets {
-		plan.Nodes = append(plan.Nodes, reach(fresh[names[i]], targets[i]))
+	for i, n := range plan.Nodes {
+		if f, isNew := fresh[n.Name]; isNew {
+			plan.Nodes[i] = reach(f, n)
+		}
 	}
 	maps.Copy(nodes, fresh)
 	if !o.skipCheck {
@@ -212,7 +214,7 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 		return err
 	}
 	a.rememberView(conn, view, plan.Nodes, nil)
-	return a.added(name, o.spec.Nodes, true)
+	return a.added(name, asked, true)
 }
 
 func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {

@@ -47,7 +47,11 @@ func (a *app) changeOn(ctx context.Context, makePlan planner, question func(chan
 	if c.plan, err = makePlan(ctx, view, nodes); err != nil {
 		return c, err
 	}
-	if q := question(c); q != "" && len(c.plan.Steps) > 0 {
+	if q := question(c); q != "" && len(c.plan.Steps) > 0 && !a.dryRun {
+		p = a.progress()
+		warn(p, c.plan.Notes) // before the answer, which depends on them
+		p.Close()
+		c.plan.Notes = nil
 		if err := a.ask(ctx, q); err != nil {
 			return c, err
 		}
@@ -70,9 +74,7 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 		p.Close()
 		return false, a.printPlan(plan)
 	}
-	for _, w := range plan.Notes {
-		p.Warn("warning: " + w.String())
-	}
+	warn(p, plan.Notes)
 	if len(plan.Steps) == 0 {
 		p.Close()
 		return false, nil
@@ -80,6 +82,12 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 	err = a.changing(func() error { return a.executor(conn, p).Run(ctx, plan, nodes) })
 	p.Close()
 	return err == nil, err
+}
+
+func warn(p *cli.Progress, notes cluster.Problems) {
+	for _, w := range notes {
+		p.Warn("warning: " + w.String())
+	}
 }
 
 // knock sees whether the nodes of a plan reach each other. What it is not sure

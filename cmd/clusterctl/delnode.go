@@ -61,11 +61,15 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 	c, err := a.change(ctx,
 		func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanDelete(s, v) },
 		func(c changed) string {
-			how := "without stopping " + themText(len(s.Nodes))
-			switch {
+			var how string
+			switch stopless := "without stopping " + themText(len(s.Nodes)); {
+			case s.Force && s.Offline:
+				how = stopless + ", even if the rest is left without quorum"
 			case s.Force:
 				how = "even if the rest is left without quorum"
-			case !s.Offline:
+			case s.Offline:
+				how = stopless
+			default:
 				return ""
 			}
 			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)

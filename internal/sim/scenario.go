@@ -157,7 +157,7 @@ func Add(names ...string) Command {
 		}
 		p, err := cluster.PlanAdd(spec, view, facts, key)
 		if err == nil {
-			p.Command, p.Nodes = "clusterctl add "+strings.Join(names, " "), append(p.Nodes, targets(names...)...)
+			p.Command = "clusterctl add " + strings.Join(names, " ")
 		}
 		return p, nodes, err
 	}
