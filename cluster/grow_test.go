@@ -85,8 +85,12 @@ func (w *world) carryOut(t *testing.T, p *cluster.Plan) error {
 
 func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
 	t.Helper()
+	return w.planSpec(t, cluster.AddSpec{}, names...)
+}
+
+func (w *world) planSpec(t *testing.T, s cluster.AddSpec, names ...string) (*cluster.Plan, error) {
+	t.Helper()
 	v := w.view(t)
-	s := cluster.AddSpec{}
 	s.Nodes, _ = cluster.ParseNodes(names)
 	var facts []*cluster.Facts
 	for _, n := range s.Nodes {
@@ -94,7 +98,11 @@ func (w *world) planAdd(t *testing.T, names ...string) (*cluster.Plan, error) {
 		facts = append(facts, w.facts()[i])
 	}
 	s.Links, _ = cluster.ParseLinks([]string{"10.0.0.0/24", "10.0.1.0/24"})
-	return cluster.PlanAdd(s, v, facts, key)
+	given := key
+	if !v.Conf.Config().Totem.Encrypted() {
+		given = nil
+	}
+	return cluster.PlanAdd(s, v, facts, given)
 }
 
 // settledOn checks that exactly these machines are one quorate cluster with one
@@ -583,6 +591,40 @@ func TestAddTakesIDsThatWereNeverUsed(t *testing.T) {
 	}
 	if !strings.Contains(p.Diff, "nodeid: 10\n") {
 		t.Errorf("the new node's id is not 10:\n%s", p.Diff)
+	}
+}
+
+// What a new node has of another cluster is refused, and with --force set aside, also
+// a key that a cluster without encryption has no other for.
+func TestAddSetsAsideWhatIsOfAnotherCluster(t *testing.T) {
+	for _, cipher := range []string{"aes256", "none"} {
+		t.Run("crypto_cipher "+cipher, func(t *testing.T) {
+			w := running(t, 3, 4, func(f *corosyncconf.File) error {
+				if cipher == "none" {
+					f.Root().Section("totem").Unset("crypto_hash")
+				}
+				return f.Root().Section("totem").Set("crypto_cipher", cipher)
+			})
+			n4 := w.Machine("n4")
+			n4.Stop("corosync")
+			n4.SetFile(cluster.ConfPath, strings.ReplaceAll(w.Machine("n1").File(cluster.ConfPath), "prod", "other"))
+			n4.SetFile(cluster.KeyPath, "another")
+			_, err := w.planAdd(t, "n4")
+			if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeOtherCluster || !strings.Contains(ps[0].Remedy, "--force") {
+				t.Errorf("%v", err)
+			}
+			p, err := w.planSpec(t, cluster.AddSpec{Force: true}, "n4")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.carryOut(t, p); err != nil {
+				t.Fatal(err)
+			}
+			w.settledOn(t, nodeNames(1, 4)...)
+			if n4.File(cluster.KeyPath+".bak") != "another" || n4.File(cluster.KeyPath) != w.Machine("n1").File(cluster.KeyPath) && cipher != "none" {
+				t.Errorf("keys: %q, before: %q", n4.File(cluster.KeyPath), n4.File(cluster.KeyPath+".bak"))
+			}
+		})
 	}
 }
 

@@ -356,7 +356,9 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d", change.name, i), func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
 				prepare(s)
-				watchers := s.watch("n1", "n2")
+				victim := random1(random, change.from[:3])
+				rest := slices.DeleteFunc(slices.Clone(change.from[:3]), func(n string) bool { return n == victim })
+				watchers := s.watch(rest...)
 				cmd := s.command(t.Context(), append([]string{"-H", "n1"}, change.args...)...)
 				var errs bytes.Buffer
 				cmd.Stderr = &errs
@@ -365,19 +367,19 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 				}
 				moment := time.Duration(random.Int64N(int64(within)))
 				time.Sleep(moment) // a random moment is what is tried here
-				if err := s.Node("n3").Kill(t.Context()); err != nil {
+				if err := s.Node(victim).Kill(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				_ = cmd.Wait() // whether it went through depends on the moment
-				t.Logf("n3 killed after %s of %s; exit code %d", moment, within, cmd.ProcessState.ExitCode())
+				t.Logf("%s killed after %s of %s; exit code %d", victim, moment, within, cmd.ProcessState.ExitCode())
 				s.await("the others have noticed", func() bool {
-					return !strings.Contains(s.on("n1", "corosync-quorumtool -s"), " n3")
+					return !strings.Contains(s.on(rest[0], "corosync-quorumtool -s"), " "+victim)
 				})
 				for _, w := range watchers {
 					w.unbroken(t)
 				}
-				if s.on("n1", "cat /etc/corosync/corosync.conf") != s.on("n2", "cat /etc/corosync/corosync.conf") {
-					t.Errorf("n1 and n2 have different files; clusterctl said:\n%s", errs.String())
+				if s.conf(rest[0]) != s.conf(rest[1]) {
+					t.Errorf("%s have different files; clusterctl said:\n%s", strings.Join(rest, " and "), errs.String())
 				}
 				if t.Failed() {
 					t.Logf("clusterctl said:\n%s", errs.String())

@@ -261,7 +261,7 @@ func (w *toolWorker) add(ctx context.Context, _ []*lab.Node, another *lab.Node) 
 }
 
 func (w *toolWorker) delnode(ctx context.Context, _ []*lab.Node, other *lab.Node) error {
-	return w.run(ctx, "delnode", other.Name())
+	return w.run(ctx, "delnode", "--keep-key", other.Name()) // as the floor does
 }
 
 func (w *toolWorker) status(ctx context.Context, _ []*lab.Node) error { return w.run(ctx, "status") }
