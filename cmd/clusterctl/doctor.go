@@ -132,7 +132,7 @@ func (a *app) doctorFix(ctx context.Context) error {
 	ctx, cancel := a.context(ctx)
 	defer cancel()
 	var done []string
-	for {
+	for looks := 1; ; {
 		conn, v, nodes, err := a.examine(ctx)
 		if err != nil {
 			return err
@@ -145,9 +145,13 @@ func (a *app) doctorFix(ctx context.Context) error {
 			cluster.CloseAll(nodes)
 			return a.printCauses(causes)
 		}
-		done = append(done, string(causes[i].Code)+causes[i].Command)
 		err = a.fixCause(ctx, conn, &causes[i], v, nodes)
 		cluster.CloseAll(nodes)
+		if looks < 5 && slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == cluster.CodeChanged }) {
+			looks++ // soon after a failure a membership still settles
+			continue
+		}
+		done = append(done, string(causes[i].Code)+causes[i].Command)
 		if err != nil || a.dryRun {
 			return err
 		}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -57,6 +58,103 @@ func (s *site) oneConf(nodes ...string) {
 	}
 }
 
+// change is what an admin does to a cluster of n1, n2 and n3, and perhaps n4.
+type change struct {
+	name   string
+	from   []string // the members
+	args   func() []string
+	within time.Duration // how long it takes by itself, about
+}
+
+var three = []string{"n1", "n2", "n3"}
+
+func (s *site) changes() []change {
+	token := 5000
+	return []change{
+		{"add", three, func() []string {
+			return []string{"add", "n4", "--link", s.Net(0).String(), "--link", s.Net(1).String()}
+		}, 5 * time.Second},
+		{"delnode", s.names(), func() []string { return []string{"delnode", "n4"} }, 4 * time.Second},
+		{"conf set", three, func() []string { token++; return []string{"conf", "set", "totem.token", fmt.Sprint(token)} }, 2 * time.Second},
+		{"key rotate", three, func() []string { return []string{"key", "rotate"} }, 2 * time.Second},
+	}
+}
+
+// createOnly makes these nodes a cluster, and the others what they were.
+func (s *site) createOnly(nodes ...string) {
+	s.t.Helper()
+	if err := s.Reset(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.must(cli.ExitOK, append(append([]string{"create", "prod"}, nodes...), "--link", s.Net(0).String(), "--link", s.Net(1).String())...)
+}
+
+// A member is lost at a random moment of a change, in each of the ways in which
+// members are lost. The others stay quorate, and when it is back, the operation is
+// ended from another machine: then all nodes have one file and run it.
+func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
+	s := newSite(t, lab.Options{Nodes: 4, Links: 2})
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	n3 := s.Node("n3")
+	nothing := func(context.Context) error { return nil }
+	faults := []struct {
+		name     string
+		do, mend func(context.Context) error
+	}{
+		{"its networks are cut", n3.CutAll, n3.HealAll},
+		{"it is frozen", n3.Freeze, n3.Thaw},
+		{"its disk is full", func(context.Context) error { return n3.FillDisk() }, func(context.Context) error { return n3.FreeDisk() }},
+		{"it is rebooted", func(ctx context.Context) error { return errors.Join(n3.Kill(ctx), n3.Boot(ctx)) }, nothing},
+	}
+	for i, change := range s.changes() {
+		for j, fault := range faults {
+			if rounds(t, 0) == 0 && i != j { // each of both once
+				continue
+			}
+			t.Run(change.name+" while "+fault.name, func(t *testing.T) {
+				s := &site{s.Lab, t, s.home}
+				s.createOnly(change.from...)
+				watchers := s.watch("n1", "n2")
+				cmd := s.command(t.Context(), append([]string{"-H", "n1", "--connect-timeout", "3s"}, change.args()...)...)
+				var errs bytes.Buffer
+				cmd.Stderr = &errs
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				moment := time.Duration(random.Int64N(int64(change.within)))
+				time.Sleep(moment) // a random moment is what is tried here
+				if err := fault.do(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				_ = cmd.Wait() // whether it went through depends on the moment
+				if err := fault.mend(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				verb := []string{"resume", "undo"}[random.IntN(2)]
+				t.Logf("after %s; exit code %d; then op %s", moment, cmd.ProcessState.ExitCode(), verb)
+				elsewhere := s.elsewhere()
+				s.await("n3 answers", func() bool { return elsewhere.ctl("-H", "n3", "op", "list").code == cli.ExitOK })
+				if r := elsewhere.ctl("-H", random1(random, []string{"n1", "n2"}), "op", verb, "--yes"); r.code != cli.ExitOK {
+					t.Errorf("op %s: %v", verb, r)
+				}
+				s.await("n3 is a member", func() bool {
+					out, _ := s.Node("n3").Run(t.Context(), "corosync-quorumtool -s")
+					return strings.Contains(out, "Quorate:          Yes")
+				})
+				s.oneConf(three...)
+				for _, w := range watchers {
+					w.unbroken(t)
+				}
+				if t.Failed() {
+					t.Fatalf("clusterctl said:\n%s", errs.String())
+				}
+			})
+		}
+	}
+}
+
 // clusterctl is killed at random moments of a change. The members stay quorate,
 // and from another machine the operation is finished or taken back: then all
 // nodes have one file and run it.
@@ -65,29 +163,10 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	three := []string{"n1", "n2", "n3"}
-	token := 5000
-	for _, change := range []struct {
-		name   string
-		from   []string // the members
-		args   func() []string
-		within time.Duration // how long it takes by itself, about
-	}{
-		{"add", three, func() []string {
-			return []string{"add", "n4", "--link", s.Net(0).String(), "--link", s.Net(1).String()}
-		}, 5 * time.Second},
-		{"delnode", s.names(), func() []string { return []string{"delnode", "n4"} }, 4 * time.Second},
-		{"conf set", three, func() []string { token++; return []string{"conf", "set", "totem.token", fmt.Sprint(token)} }, 2 * time.Second},
-		{"key rotate", three, func() []string { return []string{"key", "rotate"} }, 2 * time.Second},
-	} {
+	for _, change := range s.changes() {
 		t.Run(change.name, func(t *testing.T) {
 			s := &site{s.Lab, t, s.home}
-			create := func() {
-				if err := s.Reset(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				s.must(cli.ExitOK, append(append([]string{"create", "prod"}, change.from...), "--link", s.Net(0).String(), "--link", s.Net(1).String())...)
-			}
+			create := func() { s.createOnly(change.from...) }
 			create()
 			watchers := s.watch(three...)
 			for i := range rounds(t, 2) {
