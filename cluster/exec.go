@@ -517,7 +517,8 @@ func (r *run) soften(ctx context.Context, err error) error {
 // different moments. Undoing gives votes back before it raises what is expected.
 // Every member is asked, since corosync takes a second or more to find out that
 // one has died. A corosync that a reload makes wait for all needs all votes. In
-// undoing, a node without quorum has none to lose while others have it: it is apart.
+// undoing, a node without quorum has none to lose while others have it, or come by
+// it: it is apart.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -566,6 +567,7 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
 		}
 		if votes >= needed {
+			quorate.Store(true) // or will be
 			return nil
 		}
 		err = &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
@@ -779,6 +781,7 @@ type undoing struct {
 // unseen tells that its effect was not seen in time.
 func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
 	overtaken := u.overtaken(name, a.Nodes)
+	stop := a // quorum is kept also where nobody is waited for
 	if u.owed != nil {
 		a = u.belated(ctx, a)
 	}
@@ -809,7 +812,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		return true, err
 	}
 	if len(a.Nodes) > 0 {
-		if err := cmp.Or(u.guardStop(ctx, a), u.carried(ctx, a)); err != nil {
+		if err := cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a)); err != nil {
 			return true, err
 		}
 	}
@@ -1075,18 +1078,24 @@ func withoutStart(ops []Op) []Op {
 // already than it has after the act: one that is behind is not started before it
 // has caught up.
 func (u *undoing) overtaken(name string, nodes []string) bool {
-	after := true
-	for _, step := range u.entry.Plan.Steps { // from the last act to the first
+	puts := func(s Step) bool {
+		return slices.ContainsFunc(s.Undo, func(a Act) bool {
+			return slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+		})
+	}
+	for i, step := range u.entry.Plan.Steps { // from the last act to the first
 		for j := len(step.Undo) - 1; j >= 0; j-- {
 			act := fmt.Sprintf("%s/%d", step.ID, j)
 			if act == name {
-				after = false
+				return false
 			}
 			changes := slices.ContainsFunc(step.Undo[j].Ops, func(o Op) bool {
-				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpUnswap || o.Kind == OpRestore)
+				// Where a later step has put another one in place, there is nothing to unswap.
+				unswaps := o.Kind == OpUnswap && !slices.ContainsFunc(u.entry.Plan.Steps[i+1:max(u.last, i)+1], puts)
+				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpRestore || unswaps)
 			})
 			concerns := slices.ContainsFunc(step.Undo[j].Nodes, func(n string) bool { return slices.Contains(nodes, n) })
-			if after && changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
+			if changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
 				return true
 			}
 		}

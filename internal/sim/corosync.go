@@ -181,8 +181,10 @@ func (c *corosync) joined(o *corosync, link int) bool {
 	return true
 }
 
+// understands tells whether one has the other's key: while it changes, members of
+// its membership go on with the one before (cfg.c, reconfig_crypto).
 func (c *corosync) understands(o *corosync) bool {
-	return c.key == o.key || c.had == o.key && c.m.w.now < c.until
+	return c.key == o.key || c.had == o.key && c.m.w.now < c.until && slices.Contains(c.members, o)
 }
 
 // reform has memberships formed anew after a while.
@@ -365,6 +367,17 @@ func (c *corosync) recalculate(decrease bool) {
 	}
 }
 
+// present are the votes of the members that are there still.
+func (c *corosync) present() int {
+	votes := 0
+	for _, o := range c.members {
+		if o.alive() && c.m.w.linked(c.m, o.m) {
+			votes += c.voter(o.id).votes
+		}
+	}
+	return votes
+}
+
 // show tells the world whether the node is quorate.
 func (c *corosync) show() {
 	was := c.shown
@@ -415,18 +428,19 @@ func (c *corosync) deliver(handle func(*corosync)) {
 func (c *corosync) reload() (answered func() bool) {
 	got := false
 	asked := c.m.w.now
+	var until time.Duration // all drop the key before at once
 	c.m.w.reloading(asked)
 	c.cast(func(to *corosync) {
 		got = got || to == c
 		to.m.w.reloading(asked)
-		to.reread()
+		to.reread(&until)
 	})
 	return func() bool { return got }
 }
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its
 // files nothing else happens on it; then the others hear of its votes.
-func (c *corosync) reread() {
+func (c *corosync) reread(until *time.Duration) {
 	w := c.m.w
 	took := w.between(time.Millisecond, 30*time.Millisecond)
 	c.busy = w.now + took
@@ -451,7 +465,10 @@ func (c *corosync) reread() {
 			return
 		}
 		if c.key != key {
-			c.had, c.until = c.key, w.now+w.tokenLost()
+			if *until == 0 {
+				*until = w.now + w.tokenLost()
+			}
+			c.had, c.until = c.key, *until
 		}
 		c.conf, c.key = conf, key
 		w.ran(c)

@@ -149,6 +149,8 @@ type player struct {
 	after  []string          // one for each who planned it
 	rekeys bool              // the key is to change
 	done   bool              // the command was carried out at once
+	synced bool              // ... and what was left of it was put right by another one
+	undone bool              // ... or taken back at once, all of it
 }
 
 func run(t *testing.T, s Schedule) Outcome {
@@ -322,6 +324,7 @@ func (p *player) play(ctx context.Context) {
 	err := p.command(ctx, p.Admin(1), p.sc.Plan, true)
 	p.say("%s: %v", p.sc.Name, err)
 	p.done = err == nil
+	p.undone = is[*cluster.UndoneError](err) && cluster.Stood(err) == ""
 	close(rivals)
 	p.mu.Lock()
 	p.rival = nil
@@ -343,7 +346,8 @@ func (p *player) play(ctx context.Context) {
 			break
 		}
 	}
-	if p.open() == "" && !p.done && cmp.Or(p.sc.Ahead, p.sc.Down) != "" {
+	if odd := cmp.Or(p.sc.Ahead, p.sc.Down); odd != "" && p.open() == "" && (!p.done || p.missed[p.Machine(odd)]) {
+		p.synced = true // also of what it is owed
 		p.sync(ctx)
 	}
 	p.judge(ctx)
@@ -487,6 +491,7 @@ func (p *player) end(ctx context.Context, round int) bool {
 		verb = "undo"
 	}
 	if verb == "undo" {
+		p.done = false
 		err = executor(a, conn).Undo(ctx, op, nodes)
 	} else {
 		err = executor(a, conn).Resume(ctx, op, nodes)
@@ -572,6 +577,8 @@ func (p *player) oneKey(conf *config) {
 		p.Trouble("the nodes have different keys, or none that was given")
 	case p.rekeys && p.done && len(p.after) == 1 && old:
 		p.Trouble("the nodes have the old key still")
+	case p.undone && len(p.after) == 1 && is:
+		p.Trouble("the nodes have the new key, although all was taken back")
 	}
 }
 
@@ -627,7 +634,7 @@ func (p *player) asPlanned(after *config) {
 // in it.
 func (p *player) kept(m *Machine) {
 	i := slices.Index(p.all, m)
-	if i >= p.sc.Members || m.name == cmp.Or(p.sc.Ahead, p.sc.Down) || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before {
+	if i >= p.sc.Members || p.synced || m.name == cmp.Or(p.sc.Ahead, p.sc.Down) || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before {
 		return
 	}
 	if bak := m.File(cluster.ConfPath + ".bak"); bare(bak) != bare(p.before) && m.File(cluster.ConfPath) != "" {

@@ -654,6 +654,7 @@ func (sh *shell) stopUnit(name string) error {
 	if u.active != "active" {
 		return nil
 	}
+	asked := sh.w.now
 	if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
 		return err
 	}
@@ -661,7 +662,7 @@ func (sh *shell) stopUnit(name string) error {
 		if sh.m.Active("pacemaker") {
 			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
 		}
-		sh.w.stopping(sh.m)
+		sh.w.stopping(sh.m, asked)
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"

@@ -95,14 +95,15 @@ func (w *World) cutOff() {
 	w.parted()
 }
 
-// stopping tells that clusterctl stops corosync on a machine. Until it is back, one
-// that has votes is missed by the others as one that is lost.
-func (w *World) stopping(m *Machine) {
+// stopping tells that clusterctl stops corosync on a machine, as it asked for: it
+// cannot be called back. Until it is back, one that has votes is missed by the others
+// as one that is lost.
+func (w *World) stopping(m *Machine, asked time.Duration) {
 	if m.corosync.us.votes == 0 || w.watch.resting == nil {
 		return
 	}
 	w.watch.resting[m] = true
-	if w.now-w.watch.lost < askedYet || w.now < w.watch.blind { // nobody knew yet
+	if asked-w.watch.lost < askedYet || asked < w.watch.blind { // nobody knew yet
 		w.parted()
 	}
 }
@@ -198,14 +199,15 @@ func (w *World) exited(c *corosync, highest uint64) {
 	}
 }
 
-// starting tells that clusterctl starts corosync: with a file that the cluster has.
+// starting tells that clusterctl starts corosync: with a file that the cluster has,
+// which is who is quorate and stays it when all have noticed who is gone.
 func (w *World) starting(m *Machine) {
 	text := m.File(cluster.ConfPath)
 	own := w.config(text)
 	differs := ""
 	for _, o := range w.all {
 		c := o.corosync
-		if o == m || c == nil || !c.shown || c.conf.Totem.ClusterName != own.Totem.ClusterName {
+		if o == m || c == nil || !c.shown || c.present() < c.quorum || c.conf.Totem.ClusterName != own.Totem.ClusterName {
 			continue
 		}
 		if c.conf.text == text || o.File(cluster.ConfPath) == text {
