@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 
 	"clusterctl/corosyncconf"
@@ -216,9 +217,14 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	if err != nil {
 		return err
 	}
+	undo := old.Clone()
+	if err := undo.SetConfigVersion(r.back); err != nil {
+		return fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	r.back--
 	r.count++
 	p := r.plan
-	was, is := p.blob(old.Bytes()), p.blob(conf.Bytes())
+	was, is, again := p.blob(old.Bytes()), p.blob(conf.Bytes()), p.blob(undo.Bytes())
 	now, _ := v.voting(old.Config())
 	p.Quorum.Lowest = QuorumPoint{0, now.Expected, now.Quorum}
 	names := membersOf(r.members)
@@ -229,7 +235,8 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	p.Steps = append(p.Steps, Step{
 		ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 		Do: Act{Nodes: names, Ops: []Op{
-			rememberIDs(old, conf.ConfigVersion()), rememberIDs(conf, conf.ConfigVersion()),
+			rememberIDs(old, r.top), rememberIDs(conf, r.top),
+			{Kind: OpTest, Path: ConfPath, Blob: again},
 			{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 		}},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
@@ -239,13 +246,14 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	}
 	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
 	stop.What += " (the cluster stands still)"
-	stop.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpReset, Unit: "corosync"}}, Want: &back}}
+	stop.Undo[0].Want = &back
 	start.Do.Want = want
 	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
 	p.Steps = append(p.Steps, stop, Step{
 		ID: r.id("swap"), What: "put the new corosync.conf in place", Class: ClassSwitch,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Blob: was, Base: is}}}},
+		Do: Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
+		// One that restarted runs the new version, and is not to be there for others to join.
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}}}},
 	}, start)
 	if len(paced) > 0 {
 		p.Steps = append(p.Steps, unitStep(r.id("pace"), OpStart, "pacemaker", paced))

@@ -25,7 +25,7 @@ type Executor struct {
 	Report Reporter
 	// User and Host say who is at work, for the lock and the journal.
 	User, Host string
-	// Grace is how long undoing waits for nodes that were lost; 0: 30 s.
+	// Grace is how long undoing waits for a node that was lost; 0: 30 s.
 	Grace time.Duration
 	// Patience is how long Resume and Undo wait for the locks that the
 	// interrupted run still holds; 0: 45 s, more than a shell waits for its client.
@@ -517,7 +517,8 @@ func (r *run) soften(ctx context.Context, err error) error {
 // different moments. Undoing gives votes back before it raises what is expected.
 // Every member is asked, since corosync takes a second or more to find out that
 // one has died. A corosync that a reload makes wait for all needs all votes. In
-// undoing, a node without quorum has none to lose while others have it: it is apart.
+// undoing, a node without quorum has none to lose while others have it, or come by
+// it: it is apart.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Force || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -528,7 +529,7 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	}
 	conf := f.Config()
 	var quorate atomic.Bool
-	var apart []error
+	apart := map[string]error{}
 	var mu sync.Mutex
 	err = each(a.Nodes, func(name string) error {
 		rt, err := r.up(ctx, name)
@@ -566,6 +567,7 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 			votes, expected, needed = after, conf.ExpectedVotes(), conf.ExpectedVotes()
 		}
 		if votes >= needed {
+			quorate.Store(true) // or will be
 			return nil
 		}
 		err = &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
@@ -575,11 +577,11 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		apart = append(apart, err)
+		apart[name] = err
 		return nil
 	})
 	if err == nil && !quorate.Load() {
-		err = errors.Join(apart...)
+		err = each(a.Nodes, func(name string) error { return apart[name] })
 	}
 	return err
 }
@@ -605,19 +607,36 @@ func notRunning(node string) error {
 }
 
 // guardStop refuses to stop nodes whose votes quorum needs as things are now,
-// since members may have died after it was planned.
+// since members may have died after it was planned: one that does not answer, or
+// cannot be asked, is not relied on, since the others may have yet to notice.
 func (r *run) guardStop(ctx context.Context, a Act) error {
-	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate || len(a.Want.Members) < 2 && slices.Contains(a.Leave, a.Want.Members[0].ID) {
+	if len(a.Leave) == 0 || a.Want == nil || !a.Want.Quorate || len(a.Want.Members) == 1 && slices.Contains(a.Leave, a.Want.Members[0].ID) {
 		return nil
 	}
-	for _, m := range a.Want.Members { // all of them: not each has noticed who has died
+	relied := map[ID]bool{}
+	var all []*Runtime
+	down := 0
+	for _, m := range a.Want.Members {
 		rt, err := r.up(ctx, m.Name)
-		if err != nil || rt.Err != nil {
+		if is(err, CodeNoRunning) {
+			down++
+		}
+		if err != nil {
 			continue
 		}
+		if relied[m.ID] = !slices.Contains(a.Leave, m.ID); rt.Err == nil {
+			all = append(all, rt)
+		}
+	}
+	if len(all) == 0 && (down == 0 || down < len(a.Want.Members)) {
+		var ps Problems
+		ps.add(CodeQuorum, "", "bring the others back", "to stop it now could cost quorum: no other member answers")
+		return ps
+	}
+	for _, rt := range all {
 		left := rt.Quorum.Total
 		for _, q := range rt.Quorum.Members {
-			if slices.Contains(a.Leave, q.NodeID) {
+			if !relied[q.NodeID] {
 				left -= q.Votes
 			}
 		}
@@ -625,7 +644,7 @@ func (r *run) guardStop(ctx context.Context, a Act) error {
 			continue
 		}
 		var ps Problems
-		ps.add(CodeQuorum, "", "bring back the members that are away", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
+		ps.add(CodeQuorum, "", "bring the members that are away back", "to stop it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), rt.Quorum.Expected, rt.Quorum.Quorum)
 		return ps
 	}
 	return nil
@@ -700,7 +719,7 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 	if grace == 0 {
 		grace = 30 * time.Second
 	}
-	u := &undoing{run: r, patience: time.Now().Add(grace), failed: map[string]bool{}, owed: owed}
+	u := &undoing{run: r, last: last, grace: grace, failed: map[string]bool{}, owed: owed}
 	if r.logs != nil {
 		for _, name := range r.names() {
 			if _, read := r.logs[name]; !read {
@@ -746,9 +765,10 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 // undoing is a run that is being taken back.
 type undoing struct {
 	*run
-	patience time.Time // until then a lost node is waited for
-	owed     []string  // nil: all nodes
-	down     []string  // nodes that are found to run no corosync
+	last  int           // the step that undoing begins with
+	grace time.Duration // so long a lost node is waited for
+	owed  []string      // nil: all nodes
+	down  []string      // nodes that are found to run no corosync
 
 	mu     sync.Mutex
 	failed map[string]bool // nodes that are left out from now on
@@ -761,6 +781,7 @@ type undoing struct {
 // unseen tells that its effect was not seen in time.
 func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unseen bool, err error) {
 	overtaken := u.overtaken(name, a.Nodes)
+	stop := a // quorum is kept also where nobody is waited for
 	if u.owed != nil {
 		a = u.belated(ctx, a)
 	}
@@ -771,7 +792,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			return false, nil
 		}
 	}
-	if u.owed == nil && (a.Conf != "" || putsConf(a.Ops)) && u.blind(ctx) {
+	if u.owed == nil && (a.Conf != "" || parts(a.Ops)) && u.blind(ctx) {
 		return true, u.outOfSight()
 	}
 	ran := u.running(ctx, a)
@@ -781,6 +802,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if len(a.Ops) == 0 {
 		a.Nodes = nil // not noted: it is still to be done
 	}
+	a.Nodes = u.begun(a)
 	groups := [][]string{a.Nodes}
 	if a.One {
 		groups = u.rings(ctx, a.Nodes)
@@ -789,8 +811,10 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if err := u.guarded(ctx, a); err != nil {
 		return true, err
 	}
-	if err := cmp.Or(u.guardStop(ctx, a), u.carried(ctx, a)); err != nil {
-		return true, err
+	if len(a.Nodes) > 0 {
+		if err := cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a)); err != nil {
+			return true, err
+		}
 	}
 	for _, group := range groups {
 		var stuck atomic.Bool
@@ -800,7 +824,8 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			if ran[node] {
 				ops = withoutStart(ops)
 			}
-			if !a.One && u.passed(node, name) || len(ops) == 0 {
+			anew := len(withoutStart(ops)) == 0 // what was started may have died since
+			if len(ops) == 0 || !a.One && !anew && u.passed(node, name) {
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, ops)
@@ -917,15 +942,16 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	a.Want = nil
 	owes := func(n string) bool { return slices.Contains(u.owed, n) }
 	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
-	if !a.One {
-		a.Ops = slices.DeleteFunc(withoutStart(a.Ops), func(o Op) bool { return o.Kind == OpReread })
-		return a
+	restarts := slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpAgain })
+	if a.Ops = withoutStart(a.Ops); a.One {
+		a.Ops = slices.DeleteFunc(a.Ops, func(o Op) bool { return o.Kind != OpReload })
 	}
-	a.Ops = slices.DeleteFunc(slices.Clone(a.Ops), func(o Op) bool { return o.Kind != OpReload })
-	a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
-		_, err := u.up(ctx, n)
-		return err != nil
-	})
+	if a.One || restarts {
+		a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
+			_, err := u.up(ctx, n)
+			return err != nil
+		})
+	}
 	if len(a.Ops) == 0 {
 		a.Nodes = nil
 	}
@@ -978,9 +1004,22 @@ func (u *undoing) outOfSight() error {
 		Err: errors.New("it does not answer, and may run as a member with what is taken back")}
 }
 
-// putsConf tells whether ops give members another configuration.
-func putsConf(ops []Op) bool {
-	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+// parts tells whether ops give members another configuration or key, which one
+// that is out of sight would not have.
+func parts(ops []Op) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath || o.Kind == OpReread })
+}
+
+// begun leaves out nodes that were not restarted, and so are not once more.
+func (u *undoing) begun(a Act) []string {
+	if len(a.Ops) != 1 || a.Ops[0].Kind != OpAgain {
+		return a.Nodes
+	}
+	step := a.Ops[0].Name
+	i := slices.IndexFunc(u.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
+	return slices.DeleteFunc(slices.Clone(a.Nodes), func(node string) bool {
+		return i > u.last || u.logs != nil && !slices.Contains(u.logs[node], Note{Doing, step})
+	})
 }
 
 // rings are the memberships that nodes are in: a reload reaches no further, and
@@ -1039,18 +1078,24 @@ func withoutStart(ops []Op) []Op {
 // already than it has after the act: one that is behind is not started before it
 // has caught up.
 func (u *undoing) overtaken(name string, nodes []string) bool {
-	after := true
-	for _, step := range u.entry.Plan.Steps { // from the last act to the first
+	puts := func(s Step) bool {
+		return slices.ContainsFunc(s.Undo, func(a Act) bool {
+			return slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
+		})
+	}
+	for i, step := range u.entry.Plan.Steps { // from the last act to the first
 		for j := len(step.Undo) - 1; j >= 0; j-- {
 			act := fmt.Sprintf("%s/%d", step.ID, j)
 			if act == name {
-				after = false
+				return false
 			}
 			changes := slices.ContainsFunc(step.Undo[j].Ops, func(o Op) bool {
-				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpUnswap || o.Kind == OpRestore)
+				// Where a later step has put another one in place, there is nothing to unswap.
+				unswaps := o.Kind == OpUnswap && !slices.ContainsFunc(u.entry.Plan.Steps[i+1:max(u.last, i)+1], puts)
+				return o.Path == ConfPath && (o.Kind == OpPut || o.Kind == OpRestore || unswaps)
 			})
 			concerns := slices.ContainsFunc(step.Undo[j].Nodes, func(n string) bool { return slices.Contains(nodes, n) })
-			if after && changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
+			if changes && concerns && slices.ContainsFunc(u.names(), func(n string) bool { return slices.Contains(u.logs[n], Note{Undid, act}) }) {
 				return true
 			}
 		}
@@ -1102,22 +1147,47 @@ func (u *undoing) seen(ctx context.Context) bool {
 }
 
 // blind tells whether a node that is left out may still run what the cluster ran:
-// one that was brought back sees it, or none of these runs to tell, or only some
-// that are without quorum: the cluster may be where they are not.
+// one that was brought back sees it, or none of these has quorum, so that the
+// cluster may be where they are not.
 func (u *undoing) blind(ctx context.Context) bool {
 	if len(u.failed) == 0 {
 		return false
 	}
-	ran, quorate := false, false
+	ran := false
 	for _, was := range u.entry.Plan.Seen {
-		ran, quorate = ran || was.Active && was.Version > 0, quorate || was.Quorate
+		ran = ran || was.Active && was.Version > 0
 	}
 	tells := false
 	for _, name := range u.left(u.names()) {
 		rt, err := u.up(ctx, name)
-		tells = tells || err == nil && (rt.Quorum.Quorate || !quorate)
+		tells = tells || err == nil && rt.Quorum.Quorate
 	}
-	return ran && !tells || u.seen(ctx)
+	return ran && !tells && u.elsewhere() || u.seen(ctx)
+}
+
+// elsewhere tells whether the nodes that are left out could have quorum by themselves
+// with one of the plan's configurations.
+func (u *undoing) elsewhere() bool {
+	known := false
+	for _, text := range u.entry.Plan.Blobs {
+		f, err := corosyncconf.Parse(ConfPath, text)
+		if err != nil || len(f.Config().Nodes) == 0 {
+			continue
+		}
+		known = true
+		conf, votes, nodes := f.Config(), 0, 0
+		for _, n := range conf.Nodes {
+			if u.isFailed(n.Label()) {
+				votes += n.Votes
+				nodes++
+			}
+		}
+		needed := quorum.Needed(conf.ExpectedVotes(), votes, nodes, conf.Quorum.TwoNode)
+		if votes > 0 && (votes >= needed || conf.Quorum.AutoTieBreaker && 2*votes >= conf.ExpectedVotes()) {
+			return true
+		}
+	}
+	return !known
 }
 
 // lostAmong lists the nodes of which an error says that their connection was lost.
@@ -1147,12 +1217,15 @@ func nodesOf(err error, is func(*NodeError) bool) []string {
 // on carries out operations of undoing on one node, with a new connection if
 // the old one was lost.
 func (u *undoing) on(ctx context.Context, name string, note Note, ops []Op) error {
-	for {
+	for lost := (time.Time{}); ; {
 		n, err := u.node(ctx, name)
 		if err == nil {
 			err = n.Do(ctx, u.entry.ID, note, ops, timeLimit(ops))
 		}
-		if err == nil || !again(err) || time.Now().After(u.patience) || ctx.Err() != nil {
+		if lost.IsZero() {
+			lost = time.Now()
+		}
+		if err == nil || !again(err) || time.Since(lost) > u.grace || ctx.Err() != nil {
 			return err
 		}
 		if lostConnection(err) {

@@ -137,22 +137,25 @@ func (o *Operation) last() int {
 	return last
 }
 
-// reached is the index of the last step that any node may have begun: one whose
-// journal was not read may be a step ahead of the others, and run by now what
-// these have not begun to put in place. Who began to undo knew.
+// reached is the index of the last step that any node may have begun: those whose
+// journals were not read may be ahead of the others, and run by now what these have
+// not begun to put in place, as far as these need not have done it first. Who began
+// to undo knew.
 func (o *Operation) reached() int {
 	last := o.last()
-	if last < 0 || last+1 == len(o.entry.Plan.Steps) || len(o.logs) == len(o.entry.Plan.Nodes) {
+	if last < 0 || len(o.logs) == len(o.entry.Plan.Nodes) {
 		return last
 	}
-	step := o.entry.Plan.Steps[last]
-	for name, log := range o.logs {
-		does := !step.Do.One && slices.Contains(step.Do.Nodes, name)
-		if slices.ContainsFunc(log, Note.undoes) || does && !slices.Contains(log, Note{Did, step.ID}) {
-			return last
+	for ; last+1 < len(o.entry.Plan.Steps); last++ {
+		step := o.entry.Plan.Steps[last]
+		for name, log := range o.logs {
+			does := !step.Do.One && slices.Contains(step.Do.Nodes, name)
+			if slices.ContainsFunc(log, Note.undoes) || does && !slices.Contains(log, Note{Did, step.ID}) {
+				return last
+			}
 		}
 	}
-	return last + 1
+	return last
 }
 
 // firstOpen is the index of the first step that has not been carried out on

@@ -50,10 +50,11 @@ func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 	var steps []Step
 	for i, n := range nodes {
 		away := voting.Without(n.Conf.ID).Tally()
-		alone := len(members) == 1
-		if quorate && !away.Quorate && !alone {
+		sure, loses := v.surely(voting, n.Conf.ID)
+		alone := len(members) == 1 && away.Votes == 0
+		if quorate && !sure.Quorate && !alone {
 			ps.add(CodeQuorum, n.Name, "bring nodes that are away back first; clusterctl stop --all and start --all restart the whole cluster",
-				"without it the cluster loses quorum: %d of %d votes are left, %d are needed", away.Votes, away.Expected, away.Quorum)
+				"without it the cluster %s: %d of %d votes are left, %d are needed", loses, sure.Votes, sure.Expected, sure.Quorum)
 		}
 		if away.Votes-away.Quorum < q.Lowest.Votes-q.Lowest.Quorum {
 			q.Lowest = point(away)
@@ -68,6 +69,7 @@ func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 		stop.Do.Leave = []ID{n.Conf.ID}
 		stop.Do.Want = &Want{Members: rest, Gone: stop.Do.Leave, Quorate: quorate && away.Quorate, Deadline: formTime(len(conf.Nodes))}
 		start.Do.Want = &Want{Members: members, Quorate: quorate, Links: v.connected(members), Deadline: formTime(len(conf.Nodes))}
+		start.Undo = nil // that of stopping it does
 		steps = append(steps, stop, start)
 		if paced {
 			steps = append(steps, unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one))
@@ -116,14 +118,14 @@ func PlanEnable(s ServiceSpec, v *View, enable bool) (*Plan, error) {
 
 // unitStep starts or stops a unit on nodes.
 func unitStep(id string, kind OpKind, unit string, nodes []string) Step {
-	class := ClassStart
+	class, undo := ClassStart, OpReset
 	if kind == OpStop {
-		class = ClassStop
+		class, undo = ClassStop, OpRevive
 	}
 	return Step{
 		ID: id, What: fmt.Sprintf("%s %s on %s", kind, unit, andList(nodes)), Class: class,
 		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: kind, Unit: unit}}},
-		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpReset, Unit: unit}}}},
+		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: undo, Unit: unit}}}},
 	}
 }
 

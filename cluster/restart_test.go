@@ -88,6 +88,36 @@ func TestRestartStopsWhenAMemberDiesMeanwhile(t *testing.T) {
 	}
 }
 
+// Corosync takes a while to notice that a node has died: a member that cannot be
+// asked is not relied on.
+func TestWhatStopsANodeDoesNotRelyOnAMemberThatDoesNotAnswer(t *testing.T) {
+	one := cluster.ServiceSpec{Nodes: []string{"n1"}}
+	for name, plan := range map[string]func(*cluster.View) (*cluster.Plan, error){
+		"restart": func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanRestart(one, v) },
+		"stop":    func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanStop(one, v) },
+	} {
+		for size, refused := range map[int]bool{2: true, 3: true, 4: true, 5: false} {
+			t.Run(fmt.Sprintf("%s of %d", name, size), func(t *testing.T) {
+				w := running(t, size, size, nil)
+				w.Machine("n2").Deaf = true
+				p, err := plan(w.view(t))
+				if refused {
+					if ps := cluster.ProblemsOf(err).Errors(); len(ps) != 1 || ps[0].Code != cluster.CodeQuorum || !strings.Contains(ps[0].Message, "n2 cannot be reached") {
+						t.Errorf("got %v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := w.carryOut(t, p); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
 func TestEnableChangesOnlyTheBoot(t *testing.T) {
 	w := stopped(t)
 	for _, enable := range []bool{false, true} {

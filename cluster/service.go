@@ -235,9 +235,10 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	}
 	before, voting := v.voting(conf)
 	after := voting.Without(ids...).Tally()
-	if !s.All && voting.Tally().Quorate && !after.Quorate && len(names) > 0 {
+	sure, loses := v.surely(voting, ids...)
+	if !s.All && voting.Tally().Quorate && !sure.Quorate && len(names) > 0 {
 		ps.add(CodeQuorum, "", "stop fewer nodes at once, or the whole cluster with: clusterctl stop --all",
-			"without %s the cluster loses quorum: %d of %d votes are left, %d are needed", andList(names), after.Votes, after.Expected, after.Quorum)
+			"without %s the cluster %s: %d of %d votes are left, %d are needed", andList(names), loses, sure.Votes, sure.Expected, sure.Quorum)
 	}
 	if err := ps.err(); err != nil {
 		return nil, err
@@ -273,6 +274,23 @@ func (v *View) voting(conf corosyncconf.Config) (QuorumPoint, quorum.Votes) {
 }
 
 func point(t quorum.Tally) QuorumPoint { return QuorumPoint{t.Votes, t.Expected, t.Quorum} }
+
+// surely is what is left without some nodes, and what becomes of quorum if that is
+// too little. Members that cannot be asked are not relied on: corosync takes a
+// while to notice that one has died.
+func (v *View) surely(voting quorum.Votes, without ...ID) (quorum.Tally, string) {
+	var unseen []string
+	for _, n := range v.Nodes {
+		if n.Facts == nil && n.Conf != nil && slices.ContainsFunc(partitions(v), func(p *partition) bool { return slices.Contains(p.ids, n.Conf.ID) }) {
+			unseen = append(unseen, n.Name)
+			without = append(without, n.Conf.ID)
+		}
+	}
+	if len(unseen) == 0 {
+		return voting.Without(without...).Tally(), "loses quorum"
+	}
+	return voting.Without(without...).Tally(), "could lose quorum, since " + andList(unseen) + " cannot be reached"
+}
 
 // without lists the nodes of the nodelist that are not among members.
 func (v *View) without(members []Member) []string {

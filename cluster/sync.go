@@ -258,6 +258,7 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			Do: r.reload(r.members, blob, r.want(is)),
 			Undo: []Act{
 				{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
+				{Nodes: membersOf(r.members), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
 				r.reload(r.members, back, r.want(again)),
 			},
 		})

@@ -74,15 +74,18 @@ func (c *config) node(name string) (corosyncconf.Node, bool) {
 
 func (c *config) version() uint64 { return c.Totem.ConfigVersion }
 
-// refuses says why corosync would not start on a machine with this configuration.
-func (c *config) refuses(name, key string) string {
-	switch _, listed := c.node(name); {
+// refuses says why corosync would not start on the machine with a configuration.
+func (m *Machine) refuses(c *config) string {
+	key, _ := m.disk.read(cluster.KeyPath)
+	switch _, listed := c.node(m.listed(c)); {
 	case c.err != nil:
 		return c.err.Error()
 	case !listed:
 		return "No valid name found for local host"
 	case c.Totem.Encrypted() && key == "":
 		return "Could not open /etc/corosync/authkey: No such file or directory"
+	case m.picky && !slices.Contains([]int{0, 1000, 7000, 9000}, c.Totem.Token):
+		return "parse error in config: it does not know this token"
 	}
 	return ""
 }
@@ -95,7 +98,7 @@ func (m *Machine) start() error {
 	}
 	conf := m.w.config(text)
 	key, _ := m.disk.read(cluster.KeyPath)
-	if why := conf.refuses(m.listed(conf), key); why != "" {
+	if why := m.refuses(conf); why != "" {
 		m.units["corosync"].active = "failed"
 		return fmt.Errorf("%s", why)
 	}
@@ -157,20 +160,31 @@ func (c *corosync) voter(id uint32) *voter {
 	return v
 }
 
-// hears tells whether two corosyncs are in contact: both list each other, have
-// one key, and the network between them is up.
+// hears tells whether two corosyncs are in contact: both list each other, with
+// the same addresses on some link, have one key, and the network between them is up.
 func (c *corosync) hears(o *corosync) bool {
 	if c == o {
 		return true
 	}
-	_, lists := c.conf.node(o.m.name)
-	_, listed := o.conf.node(c.m.name)
-	return lists && listed && c.conf.Totem.ClusterName == o.conf.Totem.ClusterName &&
+	return slices.ContainsFunc(c.conf.links, func(n int) bool { return c.joined(o, n) }) && c.conf.Totem.ClusterName == o.conf.Totem.ClusterName &&
 		(!c.conf.Totem.Encrypted() || c.understands(o) || o.understands(c)) && c.m.w.linked(c.m, o.m)
 }
 
+// joined tells whether both have the same addresses for each other on a link.
+func (c *corosync) joined(o *corosync, link int) bool {
+	for _, m := range []*Machine{c.m, o.m} {
+		here, _ := c.conf.node(m.name)
+		if there, _ := o.conf.node(m.name); here.Addrs[link] == "" || here.Addrs[link] != there.Addrs[link] {
+			return false
+		}
+	}
+	return true
+}
+
+// understands tells whether one has the other's key: while it changes, members of
+// its membership go on with the one before (cfg.c, reconfig_crypto).
 func (c *corosync) understands(o *corosync) bool {
-	return c.key == o.key || c.had == o.key && c.m.w.now < c.until
+	return c.key == o.key || c.had == o.key && c.m.w.now < c.until && slices.Contains(c.members, o)
 }
 
 // reform has memberships formed anew after a while.
@@ -353,6 +367,17 @@ func (c *corosync) recalculate(decrease bool) {
 	}
 }
 
+// present are the votes of the members that are there still.
+func (c *corosync) present() int {
+	votes := 0
+	for _, o := range c.members {
+		if o.alive() && c.m.w.linked(c.m, o.m) {
+			votes += c.voter(o.id).votes
+		}
+	}
+	return votes
+}
+
 // show tells the world whether the node is quorate.
 func (c *corosync) show() {
 	was := c.shown
@@ -403,18 +428,19 @@ func (c *corosync) deliver(handle func(*corosync)) {
 func (c *corosync) reload() (answered func() bool) {
 	got := false
 	asked := c.m.w.now
+	var until time.Duration // all drop the key before at once
 	c.m.w.reloading(asked)
 	c.cast(func(to *corosync) {
 		got = got || to == c
 		to.m.w.reloading(asked)
-		to.reread()
+		to.reread(&until)
 	})
 	return func() bool { return got }
 }
 
 // reread is message_handler_req_exec_cfg_reload_config. While a node reads its
 // files nothing else happens on it; then the others hear of its votes.
-func (c *corosync) reread() {
+func (c *corosync) reread(until *time.Duration) {
 	w := c.m.w
 	took := w.between(time.Millisecond, 30*time.Millisecond)
 	c.busy = w.now + took
@@ -430,12 +456,19 @@ func (c *corosync) reread() {
 			c.failed, c.stuck = "parser error", true
 			return
 		}
-		if why := conf.refuses(c.m.listed(conf), key); why != "" {
+		if why := c.m.refuses(conf); why != "" {
 			c.failed = why
 			return
 		}
+		if c.moves(conf) { // check_things_have_not_changed
+			c.failed = "To reconfigure an interface it must be deleted and recreated."
+			return
+		}
 		if c.key != key {
-			c.had, c.until = c.key, w.now+w.tokenLost()
+			if *until == 0 {
+				*until = w.now + w.tokenLost()
+			}
+			c.had, c.until = c.key, *until
 		}
 		c.conf, c.key = conf, key
 		w.ran(c)
@@ -457,6 +490,19 @@ func (c *corosync) reread() {
 		}
 		w.reform(w.tokenLost()) // those who do not list each other any more, or have another key, part
 	})
+}
+
+// moves tells whether a node has another address on a link in conf.
+func (c *corosync) moves(conf *config) bool {
+	for _, n := range conf.Nodes {
+		was, _ := c.conf.node(n.Name)
+		for link, addr := range n.Addrs {
+			if was.Addrs[link] != "" && was.Addrs[link] != addr {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // setVotes is corosync-quorumtool -n ID -v VOTES.
@@ -552,7 +598,7 @@ func (c *corosync) runtime() *cluster.Runtime {
 			switch o := c.m.w.running(n.Name); {
 			case n.ID == c.id:
 				state = quorum.Localhost
-			case o != nil && c.hears(o):
+			case o != nil && c.joined(o, number) && c.hears(o):
 				state = quorum.Connected
 			}
 			l.Peers = append(l.Peers, quorum.Peer{NodeID: n.ID, State: state})

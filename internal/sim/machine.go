@@ -28,6 +28,7 @@ type Machine struct {
 	version  cluster.Version // of corosync
 	up       bool
 	buried   bool // it stays down
+	picky    bool // its corosync knows few timeouts
 	side     int  // of the cluster networks: machines of one side reach each other
 	disk     *disk
 	units    map[string]*unit
@@ -224,7 +225,7 @@ func (m *Machine) Facts() *cluster.Facts {
 		Conf:     cluster.ConfFile{FileState: cluster.FileState{Hash: cluster.Absent}},
 		Key:      cluster.FileState{Hash: cluster.Absent},
 		Units:    map[string]cluster.Unit{},
-		Addrs:    []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), addr("10.0.0.%d/24"), addr("10.0.1.%d/24"), addr("fd00::%d/64")},
+		Addrs:    []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), addr("10.0.0.%d/24"), addr("10.0.1.%d/24"), addr("10.0.2.%d/24"), addr("fd00::%d/64")},
 		Resolved: map[string][]netip.Addr{m.name: {netip.MustParseAddr("127.0.1.1")}},
 		FreeKB:   map[string]int64{"/etc": 1 << 20, "/var/lib": 1 << 20},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,7 +18,15 @@ type Scenario struct {
 	Machines int
 	Members  int      // the first of the machines are a cluster; 0: there is none
 	Dead     []string // of these, those that are down for good
+	Deaf     []string // those that no admin reaches until all is mended
+	Apart    string   // one that is alone on its side of the network until then
+	Ahead    string   // one with a file that nobody runs yet, and of a version of its own
+	Down     string   // one where corosync does not run, and the file is of the version before
+	Stops    bool     // the command stops all of it
+	Refused  bool     // the command is, and nothing is changed
+	Picky    string   // one whose corosync knows no other token than 1000, 7000 or 9000
 	Plan     Command
+	Rivals   []Command // what the first, the second ... rival does; without any what Plan does
 }
 
 // Command makes the plan of a command, as cmd/clusterctl does: it connects to
@@ -26,22 +35,59 @@ type Command func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map
 
 // Scenarios lists what schedules are made of.
 func Scenarios() []Scenario {
-	return []Scenario{
+	all := []Scenario{
 		{Name: "create", Machines: 3, Plan: Create("n1", "n2", "n3")},
 		{Name: "add-1-2", Machines: 2, Members: 1, Plan: Add("n2")},
 		{Name: "add-2-3", Machines: 3, Members: 2, Plan: Add("n3")},
 		{Name: "add-3-5", Machines: 5, Members: 3, Plan: Add("n4", "n5")},
 		{Name: "delnode-3-2", Machines: 3, Members: 3, Plan: Remove("n3")},
+		{Name: "delnode-3-2-key", Machines: 3, Members: 3, Plan: RemoveAndRotate("n3")},
 		{Name: "delnode-5-2", Machines: 5, Members: 5, Plan: Remove("n3", "n4", "n5")},
 		{Name: "delnode-3-2-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: RemoveDead("n3")},
-		{Name: "conf-set", Machines: 3, Members: 3, Plan: Change("clusterctl conf set totem.token 5000", func(v *cluster.View) (*cluster.Plan, error) {
-			return cluster.PlanConf(cluster.ConfSpec{What: "set totem.token to 5000", Edit: func(f *corosyncconf.File) error {
-				return f.Root().Section("totem").Set("token", "5000")
-			}}, v)
-		})},
 		{Name: "delnode-5-4-dead", Machines: 5, Members: 5, Dead: []string{"n5"}, Plan: RemoveDead("n5")},
+		{Name: "conf-set", Machines: 3, Members: 3, Plan: ConfSet("totem", "token", "5000")},
+		{Name: "conf-set-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: ConfSet("totem", "token", "5000")},
+		{Name: "conf-set-rolling", Machines: 3, Members: 3, Plan: ConfSet("totem", "link_mode", "active")},
+		{Name: "conf-set-stop-all", Machines: 3, Members: 3, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
+		{Name: "conf-set-picky", Machines: 3, Members: 3, Picky: "n2", Plan: ConfSet("totem", "token", "5000"), Refused: true},
+		{Name: "conf-sync-down", Machines: 3, Members: 3, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
+		{Name: "conf-sync-ahead", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("")},
+		{Name: "conf-sync-from", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("n3")},
+		{Name: "key-rotate", Machines: 3, Members: 3, Plan: Rotate},
+		{Name: "link-add", Machines: 3, Members: 3, Plan: Change("clusterctl link add 2 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanLinkAdd(cluster.LinkChange{Number: 2, Network: network}, v)
+		})},
+		{Name: "link-remove", Machines: 3, Members: 3, Plan: Change("clusterctl link remove 1", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanLinkRemove(cluster.LinkChange{Number: 1}, v)
+		})},
+		{Name: "link-set", Machines: 3, Members: 3, Plan: Change("clusterctl link set 1 --network 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanLinkSet(cluster.LinkChange{Number: 1, Network: network}, v)
+		})},
+		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
+		})},
+		{Name: "stop-all", Machines: 3, Members: 3, Stops: true, Plan: Change("clusterctl stop --all", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanStop(cluster.ServiceSpec{All: true}, v)
+		})},
 	}
+	for _, s := range all {
+		switch s.Name {
+		case "add-3-5", "delnode-3-2", "conf-set", "key-rotate":
+			name := s.Name
+			s.Refused = true
+			s.Name, s.Deaf = name+"-deaf", []string{"n2"}
+			all = append(all, s)
+			s.Name, s.Deaf, s.Apart = name+"-minority", names(s.Machines)[1:], "n1"
+			all = append(all, s)
+			s.Name, s.Deaf, s.Apart, s.Ahead = name+"-ahead", nil, "", "n2"
+			all = append(all, s)
+		}
+	}
+	return all
 }
+
+// network is one that no link is in.
+var network = netip.MustParsePrefix("10.0.2.0/24")
 
 func scenario(name string) (Scenario, bool) {
 	all := Scenarios()
@@ -68,8 +114,11 @@ func targets(names ...string) []cluster.PlanNode {
 	return list
 }
 
-// The key that clusters have.
-var clusterKey = bytes.Repeat([]byte{7}, cluster.KeySize)
+// The key that clusters have, and the one they change to.
+var (
+	clusterKey = bytes.Repeat([]byte{7}, cluster.KeySize)
+	newKey     = bytes.Repeat([]byte{8}, cluster.KeySize)
+)
 
 // founding is the request that makes a cluster of machines.
 func founding(names ...string) cluster.CreateSpec {
@@ -98,7 +147,7 @@ func final(p *cluster.Plan) []byte {
 	var last []byte
 	for _, s := range p.Steps {
 		for _, op := range s.Do.Ops {
-			if op.Kind == cluster.OpSwap && op.Path == cluster.ConfPath {
+			if (op.Kind == cluster.OpSwap || op.Kind == cluster.OpPut) && op.Path == cluster.ConfPath {
 				last = p.Blobs[op.Blob]
 			}
 		}
@@ -163,10 +212,15 @@ func Add(names ...string) Command {
 	}
 }
 
-// Remove takes machines out of the cluster of n1.
-func Remove(names ...string) Command {
+// Remove takes machines out of the cluster of n1, which keeps its key.
+func Remove(names ...string) Command { return remove(nil, names) }
+
+// RemoveAndRotate takes machines out of the cluster of n1, which changes its key.
+func RemoveAndRotate(names ...string) Command { return remove(newKey, names) }
+
+func remove(key []byte, names []string) Command {
 	return Change("clusterctl delnode "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
-		return cluster.PlanDelete(cluster.DeleteSpec{Nodes: names}, v)
+		return cluster.PlanDelete(cluster.DeleteSpec{Nodes: names, NewKey: key}, v)
 	})
 }
 
@@ -182,6 +236,41 @@ func Start(names ...string) Command {
 	return Change("clusterctl start "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
 		return cluster.PlanStart(cluster.ServiceSpec{Nodes: names}, v)
 	})
+}
+
+// ConfSet sets a key of corosync.conf, with restarts where these are needed.
+func ConfSet(section, key, value string) Command {
+	name := section + "." + key
+	return Change("clusterctl conf set "+name+" "+value, func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanConf(cluster.ConfSpec{What: "set " + name + " to " + value, Restart: true, Edit: func(f *corosyncconf.File) error {
+			return f.Root().Section(section).Set(key, value)
+		}}, v)
+	})
+}
+
+// Rotate changes the key of the cluster of n1.
+func Rotate(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+	return Change("clusterctl key rotate", func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanRotate(newKey, v) })(ctx, c)
+}
+
+// Sync has all machines of the cluster of n1 have one file.
+func Sync(from string) Command {
+	return func(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+		view, nodes, err := c.Look(ctx, targets("n1"))
+		if err != nil {
+			return nil, nodes, err
+		}
+		spec := cluster.SyncSpec{From: from}
+		key, err := cluster.SyncKey(ctx, spec, view, nodes)
+		if err != nil {
+			return nil, nodes, err
+		}
+		p, err := cluster.PlanSync(spec, view, key)
+		if err == nil {
+			p.Command = "clusterctl conf sync"
+		}
+		return p, nodes, err
+	}
 }
 
 // Change is a command that is planned from a View alone.

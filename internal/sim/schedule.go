@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 // Schedule is one run of a scenario: what goes wrong when, and how whoever finds
@@ -71,10 +73,10 @@ func ParseSchedule(line string) (Schedule, error) {
 }
 
 // Random makes the schedule of a seed: up to four faults anywhere in the run of
-// a scenario and in what ends it.
+// a scenario that changes something, and in what ends it.
 func Random(seed uint64, traces map[string][]Call) Schedule {
 	rng := rand.New(rand.NewPCG(seed, 0xfa17))
-	all := Scenarios()
+	all := slices.DeleteFunc(Scenarios(), func(s Scenario) bool { return s.Refused })
 	sc := all[rng.IntN(len(all))]
 	s := Schedule{Scenario: sc.Name, Seed: seed, Verb: []string{"resume", "undo"}[rng.IntN(2)]}
 	calls := traces[sc.Name]
@@ -145,6 +147,10 @@ type player struct {
 	before string
 	missed map[*Machine]bool // members that a plan was made without, since they were away
 	after  []string          // one for each who planned it
+	rekeys bool              // the key is to change
+	done   bool              // the command was carried out at once
+	synced bool              // ... and what was left of it was put right by another one
+	undone bool              // ... or taken back at once, all of it
 }
 
 func run(t *testing.T, s Schedule) Outcome {
@@ -169,14 +175,28 @@ func run(t *testing.T, s Schedule) Outcome {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.before = conf
+		p.before, err = p.arrange(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.Secret(string(clusterKey))
+	w.Secret(string(newKey))
 	w.watch.ends = []*config{} // nobody needs be quorate before Guard
 	for _, name := range sc.Dead {
 		w.Machine(name).Bury()
 	}
+	if sc.Picky != "" {
+		w.Machine(sc.Picky).picky = true
+	}
+	for _, name := range sc.Deaf {
+		w.Machine(name).Deaf = true
+	}
+	if sc.Apart != "" {
+		w.Machine(sc.Apart).Side(1)
+	}
 	w.Settle()
+	w.watch.losses = 0
 	for _, b := range s.Broken {
 		w.Broken[b] = true
 	}
@@ -195,9 +215,42 @@ func run(t *testing.T, s Schedule) Outcome {
 	return o
 }
 
+// arrange has the machines differ as the scenario says; it returns the
+// configuration that the cluster runs.
+func (p *player) arrange(conf string) (string, error) {
+	name := cmp.Or(p.sc.Ahead, p.sc.Down)
+	if name == "" {
+		return conf, nil
+	}
+	f, err := corosyncconf.Parse("", []byte(conf))
+	if err == nil {
+		err = f.Root().Section("totem").Set("token", "7000")
+	}
+	if err == nil {
+		err = f.SetConfigVersion(2)
+	}
+	if err != nil {
+		return "", err
+	}
+	newer := string(f.Bytes())
+	if p.sc.Ahead != "" {
+		p.Machine(name).SetFile(cluster.ConfPath, newer)
+		return conf, nil
+	}
+	p.Machine(name).Stop("corosync")
+	p.Settle()
+	for _, m := range p.all[:p.sc.Members] {
+		if m.name != name {
+			m.SetFile(cluster.ConfPath, newer)
+		}
+	}
+	p.all[0].Reload()
+	return newer, nil
+}
+
 // tell logs a call.
 func (p *player) tell(k *call, err error) {
-	if k.What == "runtime" || k.What == "facts" || k.What == "journal" {
+	if k.What == "runtime" || k.What == "journal" {
 		return
 	}
 	running := "-"
@@ -259,13 +312,19 @@ func (p *player) play(ctx context.Context) {
 		defer close(over)
 		number := 10
 		for range rivals {
+			command := p.sc.Plan
+			if n := len(p.sc.Rivals); n > 0 {
+				command = p.sc.Rivals[(number-10)%n]
+			}
 			number++
-			err := p.command(ctx, p.Admin(number), false)
+			err := p.command(ctx, p.Admin(number), command, false)
 			p.say("a rival: %v", err)
 		}
 	}()
-	err := p.command(ctx, p.Admin(1), true)
+	err := p.command(ctx, p.Admin(1), p.sc.Plan, true)
 	p.say("%s: %v", p.sc.Name, err)
+	p.done = err == nil
+	p.undone = is[*cluster.UndoneError](err) && cluster.Stood(err) == ""
 	close(rivals)
 	p.mu.Lock()
 	p.rival = nil
@@ -287,15 +346,35 @@ func (p *player) play(ctx context.Context) {
 			break
 		}
 	}
+	if odd := cmp.Or(p.sc.Ahead, p.sc.Down); odd != "" && p.open() == "" && (!p.done || p.missed[p.Machine(odd)]) {
+		p.synced = true // also of what it is owed
+		p.sync(ctx)
+	}
 	p.judge(ctx)
 }
 
-// command runs the scenario's command.
-func (p *player) command(ctx context.Context, a *Admin, main bool) error {
+// sync has all members have one file, as an admin does: those that have the same
+// come first, and where it is not clear what is right that of n1 is.
+func (p *player) sync(ctx context.Context) {
+	odd := cmp.Or(p.sc.Ahead, p.sc.Down)
+	err := p.Admin(48).Run(ctx, Start(slices.DeleteFunc(names(p.sc.Members), func(n string) bool { return n == odd })...))
+	if err == nil {
+		err = p.Admin(49).Run(ctx, Sync(""))
+	}
+	if err != nil {
+		err = p.Admin(49).Run(ctx, Sync("n1"))
+	}
+	if err != nil {
+		p.trouble("conf sync: %v", err)
+	}
+}
+
+// command runs the scenario's command, or a rival's.
+func (p *player) command(ctx context.Context, a *Admin, command Command, main bool) error {
 	ctx, a.cancel = context.WithCancelCause(ctx)
 	defer a.cancel(nil)
 	conn := &cluster.Connector{Connect: a.Connect}
-	plan, nodes, err := p.sc.Plan(ctx, conn)
+	plan, nodes, err := command(ctx, conn)
 	defer cluster.CloseAll(nodes)
 	if err != nil {
 		return fmt.Errorf("refused: %w", err)
@@ -304,20 +383,21 @@ func (p *player) command(ctx context.Context, a *Admin, main bool) error {
 	p.spoil(plan)
 	p.mu.Lock()
 	p.after = append(p.after, string(final(plan)))
+	p.rekeys = plan.Rekeys()
 	for _, m := range p.all[:p.sc.Members] {
 		if !slices.Contains(plan.NodeNames(), m.name) {
 			p.missed[m] = true
 		}
 	}
 	p.mu.Unlock()
-	if main && p.before != "" {
+	if main && p.before != "" && !p.sc.Stops {
 		var steps []string
 		for _, b := range plan.Blobs {
-			if text := string(b); text != string(clusterKey) {
-				steps = append(steps, text)
+			if !p.watch.secrets[string(b)] {
+				steps = append(steps, string(b))
 			}
 		}
-		p.Guard(p.before, p.after[0], steps...)
+		p.Guard(p.before, cmp.Or(string(final(plan)), p.before), steps...)
 	}
 	return executor(a, conn).Run(ctx, plan, nodes)
 }
@@ -350,6 +430,9 @@ func hurry(p *cluster.Plan) {
 
 // spoil leaves out of a plan what a defective clusterctl would leave out.
 func (p *player) spoil(plan *cluster.Plan) {
+	if p.Broken[NoLook] {
+		plan.Seen = nil
+	}
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		if p.Broken[NoUndo] {
@@ -408,6 +491,7 @@ func (p *player) end(ctx context.Context, round int) bool {
 		verb = "undo"
 	}
 	if verb == "undo" {
+		p.done = false
 		err = executor(a, conn).Undo(ctx, op, nodes)
 	} else {
 		err = executor(a, conn).Resume(ctx, op, nodes)
@@ -462,12 +546,39 @@ func (p *player) judge(ctx context.Context) {
 	default:
 		p.Trouble("the file is neither that from before nor the planned one")
 	}
+	p.oneKey(p.config(conf))
 	p.mu.Unlock()
 	if conf == "" || len(p.o.Troubles) > 0 {
 		return
 	}
 	if err := p.start(ctx, of.name); err != nil {
 		p.trouble("start --all: %v", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.all {
+		if c := m.corosync; c != nil && c.key != m.File(cluster.KeyPath) {
+			p.Trouble(m.name + " runs with another key than it has")
+		}
+	}
+}
+
+// oneKey checks that all nodes have the same key, and the new one when the change
+// was carried out.
+func (p *player) oneKey(conf *config) {
+	keys := map[string]bool{}
+	for _, m := range p.all {
+		if _, listed := conf.node(m.name); listed && !slices.Contains(p.sc.Dead, m.name) && !p.owed(m) {
+			keys[m.File(cluster.KeyPath)] = true
+		}
+	}
+	switch old, is := keys[string(clusterKey)], keys[string(newKey)]; {
+	case len(keys) > 1 || conf.text != "" && old == is:
+		p.Trouble("the nodes have different keys, or none that was given")
+	case p.rekeys && p.done && len(p.after) == 1 && old:
+		p.Trouble("the nodes have the old key still")
+	case p.undone && len(p.after) == 1 && is:
+		p.Trouble("the nodes have the new key, although all was taken back")
 	}
 }
 
@@ -508,8 +619,8 @@ func (p *player) asPlanned(after *config) {
 		}
 		key, _ := m.disk.read(cluster.KeyPath)
 		switch u := m.units["corosync"]; {
-		case listed && (key != string(clusterKey) || !u.enabled):
-			p.Trouble(fmt.Sprintf("%s is listed, but has another key, or corosync is not enabled", m.name))
+		case listed && !u.enabled:
+			p.Trouble(fmt.Sprintf("%s is listed, but corosync is not enabled", m.name))
 		case !listed && i < p.sc.Members && (key != "" || u.enabled || m.corosync != nil || m.File(cluster.ConfPath) != ""):
 			p.Trouble(fmt.Sprintf("%s was taken out, but could come back", m.name))
 		case !listed && i < p.sc.Members && m.File(cluster.KeyPath+".bak") != string(clusterKey):
@@ -523,7 +634,7 @@ func (p *player) asPlanned(after *config) {
 // in it.
 func (p *player) kept(m *Machine) {
 	i := slices.Index(p.all, m)
-	if i >= p.sc.Members || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before {
+	if i >= p.sc.Members || p.synced || m.name == cmp.Or(p.sc.Ahead, p.sc.Down) || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before {
 		return
 	}
 	if bak := m.File(cluster.ConfPath + ".bak"); bare(bak) != bare(p.before) && m.File(cluster.ConfPath) != "" {
@@ -562,6 +673,9 @@ func (p *player) start(ctx context.Context, from string) error {
 	}
 	var problems []error
 	for _, pr := range cluster.NewStatus(view).Problems {
+		if pr.Code == cluster.CodeKeyOwed && !p.done { // a new key is yet to come
+			continue
+		}
 		if m := p.Machine(pr.Node); !slices.Contains(p.sc.Dead, pr.Node) && (m == nil || !p.owed(m)) {
 			problems = append(problems, errors.New(pr.String()))
 		}

@@ -459,9 +459,7 @@ func (sh *shell) check(name string) error {
 		return err
 	}
 	text, _ := sh.m.disk.read(name)
-	c := sh.w.config(text)
-	key, _ := sh.m.disk.read(cluster.KeyPath)
-	if why := c.refuses(sh.m.listed(c), key); why != "" {
+	if why := sh.m.refuses(sh.w.config(text)); why != "" && !sh.w.Broken[NoTest] {
 		return fmt.Errorf("corosync -t refuses the new configuration: %s", why)
 	}
 	return nil
@@ -656,6 +654,7 @@ func (sh *shell) stopUnit(name string) error {
 	if u.active != "active" {
 		return nil
 	}
+	asked := sh.w.now
 	if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
 		return err
 	}
@@ -663,6 +662,7 @@ func (sh *shell) stopUnit(name string) error {
 		if sh.m.Active("pacemaker") {
 			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
 		}
+		sh.w.stopping(sh.m, asked)
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"

@@ -19,9 +19,10 @@ type watch struct {
 	losses   int               // of machines that were members, or are to be
 	steady   map[*Machine]*corosync
 	fit      map[*Machine]bool
-	lost     time.Duration // when a member was lost last
-	reload   time.Duration // when a reload was asked for last
-	blind    time.Duration // until then nobody could have known of a loss in time
+	resting  map[*Machine]bool // of these, those that clusterctl has stopped while they have votes: it said so
+	lost     time.Duration     // when a member was lost last
+	reload   time.Duration     // when a reload was asked for last
+	blind    time.Duration     // until then nobody could have known of a loss in time
 }
 
 // How long it may take until a loss is known: clusterctl asks every member right
@@ -44,7 +45,7 @@ func (w *World) Guard(before, after string, between ...string) {
 	for _, text := range between {
 		w.watch.between = append(w.watch.between, w.config(text))
 	}
-	w.watch.steady, w.watch.fit = map[*Machine]*corosync{}, map[*Machine]bool{}
+	w.watch.steady, w.watch.fit, w.watch.resting = map[*Machine]*corosync{}, map[*Machine]bool{}, map[*Machine]bool{}
 	for _, m := range w.all {
 		if _, member := w.watch.ends[0].node(m.name); m.up && (m.corosync != nil || !member) {
 			w.watch.fit[m] = true
@@ -94,6 +95,19 @@ func (w *World) cutOff() {
 	w.parted()
 }
 
+// stopping tells that clusterctl stops corosync on a machine, as it asked for: it
+// cannot be called back. Until it is back, one that has votes is missed by the others
+// as one that is lost.
+func (w *World) stopping(m *Machine, asked time.Duration) {
+	if m.corosync.us.votes == 0 || w.watch.resting == nil {
+		return
+	}
+	w.watch.resting[m] = true
+	if asked-w.watch.lost < askedYet || asked < w.watch.blind { // nobody knew yet
+		w.parted()
+	}
+}
+
 // parted works out who must be quorate now: of the machines that were well all
 // the time, those who would be quorate by themselves before and after.
 func (w *World) parted() {
@@ -123,7 +137,7 @@ func (w *World) parted() {
 func (w *World) carries(c *config, side int) bool {
 	votes, nodes := 0, 0
 	for _, m := range w.all {
-		if n, listed := c.node(m.name); listed && w.watch.fit[m] && m.side == side {
+		if n, listed := c.node(m.name); listed && w.watch.fit[m] && !w.watch.resting[m] && m.side == side {
 			votes += n.Votes
 			nodes++
 		}
@@ -136,6 +150,9 @@ func (w *World) carries(c *config, side int) bool {
 
 // showed tells that a node has become quorate, or is not any more.
 func (w *World) showed(c *corosync) {
+	if c.shown {
+		delete(w.watch.resting, c.m)
+	}
 	if c.shown || w.watch.ends != nil && (!w.watch.fit[c.m] || w.watch.steady[c.m] != c) {
 		return
 	}
@@ -182,14 +199,15 @@ func (w *World) exited(c *corosync, highest uint64) {
 	}
 }
 
-// starting tells that clusterctl starts corosync: with a file that the cluster has.
+// starting tells that clusterctl starts corosync: with a file that the cluster has,
+// which is who is quorate and stays it when all have noticed who is gone.
 func (w *World) starting(m *Machine) {
 	text := m.File(cluster.ConfPath)
 	own := w.config(text)
 	differs := ""
 	for _, o := range w.all {
 		c := o.corosync
-		if o == m || c == nil || !c.shown || c.conf.Totem.ClusterName != own.Totem.ClusterName {
+		if o == m || c == nil || !c.shown || c.present() < c.quorum || c.conf.Totem.ClusterName != own.Totem.ClusterName {
 			continue
 		}
 		if c.conf.text == text || o.File(cluster.ConfPath) == text {
@@ -215,6 +233,8 @@ func (w *World) wrote(m *Machine, name string) {
 		switch {
 		case text == "" || c.err != nil:
 			w.trouble("%s of %s is half-written after %s", cluster.ConfPath, m.name, name)
+		case m.picky && m.refuses(c) != "":
+			w.trouble("corosync on %s would not take the %s it has: %s", m.name, cluster.ConfPath, m.refuses(c))
 		default:
 			w.version(m, c)
 		}

@@ -63,6 +63,8 @@ const (
 	OpenKey       Defect = "the key can be read by everyone"
 	NoVerify      Defect = "what was done is not verified"
 	NoGuard       Defect = "reloads are not held against the votes present"
+	NoLook        Defect = "nobody looks again when the nodes are locked"
+	NoTest        Defect = "corosync is not asked whether it takes a file"
 	NoUndo        Defect = "nothing is taken back"
 	NoRevive      Defect = "what was stopped is not started again"
 )
@@ -70,7 +72,7 @@ const (
 // Defects lists all defects.
 func Defects() []Defect {
 	return []Defect{NoFileSync, NoFolderSync, NoJournalSync, NoJournal, NoLock, NoBackup, OpenKey,
-		NoVerify, NoGuard, NoUndo, NoRevive}
+		NoVerify, NoGuard, NoLook, NoTest, NoUndo, NoRevive}
 }
 
 // New makes a world of machines without a cluster, for plain tests.
