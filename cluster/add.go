@@ -57,6 +57,11 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		p.relyOn(facts...)
 		p.Nodes = append(p.Nodes, reached(s.Nodes, nodes)...)
 		a := &adding{v: v, plan: p, roll: newRollout(v, p, rollouts), facts: facts, key: key}
+		for _, link := range told(v.config()) {
+			if len(a.roll.members) > 1 && !slices.Contains(a.roll.links, link) {
+				p.Notes.warn(CodeLinkDown, "", "clusterctl status shows where it is down", "link %d does not connect all members now, and is not waited for", link)
+			}
+		}
 		return a.roll, a.all(nodes)
 	})
 	if err != nil {
@@ -521,10 +526,16 @@ func (n *ViewNode) belongs(ps *Problems, v *View, asked NodeSpec) {
 }
 
 // SharedKey reads the cluster's authkey from a member; nil when the cluster
-// does without one.
+// does without one, or has its key in corosync.conf.
 func SharedKey(ctx context.Context, v *View, nodes map[string]Node) ([]byte, error) {
-	if !v.config().Totem.Encrypted() {
+	totem := v.config().Totem
+	if !totem.Encrypted() || v.keyInConf() {
 		return nil, nil
+	}
+	if totem.KeyFile != KeyPath {
+		var ps Problems
+		ps.add(CodeKeyElsewhere, "", "move it to "+KeyPath+" on every node first", "totem.keyfile says that the key is %s", totem.KeyFile)
+		return nil, ps
 	}
 	var last error
 	for _, n := range v.Nodes {

@@ -145,7 +145,6 @@ func PlanRotate(key []byte, v *View) (*Plan, error) {
 // key while it runs. It returns those of the others that have to come back first.
 func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
 	conf := v.config()
-	inFile := slices.ContainsFunc(v.Conf.Root().Sections("totem"), func(s *corosyncconf.Section) bool { _, ok := s.Get("key"); return ok })
 	switch {
 	case !conf.Totem.Encrypted() || conf.Totem.Transport != "knet" && release(v.reached()) != corosyncconf.V24:
 		ps.add(CodeKeyUnused, "", "encryption is crypto_cipher and crypto_hash in the totem section, with transport knet", "the cluster does not encrypt, so no key is in use")
@@ -153,7 +152,7 @@ func (v *View) rekeyable(ps *Problems, leaving []*ViewNode) (away []*ViewNode) {
 	case conf.Totem.KeyFile != KeyPath:
 		ps.add(CodeKeyElsewhere, "", "change it by hand, on all nodes, and reload", "totem.keyfile says that the key is %s; only %s is changed", conf.Totem.KeyFile, KeyPath)
 		return nil
-	case inFile:
+	case v.keyInConf():
 		ps.add(CodeKeyElsewhere, "", "move it to "+KeyPath+" on every node first", "the key stands in corosync.conf itself, as totem.key")
 		return nil
 	}
@@ -233,6 +232,11 @@ func (r *rollout) rekey(key []byte) error {
 		return nil
 	}
 	return r.replace("set miss_count_const back", before.Clone())
+}
+
+// keyInConf tells whether the key stands in corosync.conf itself.
+func (v *View) keyInConf() bool {
+	return slices.ContainsFunc(v.Conf.Root().Sections("totem"), func(s *corosyncconf.Section) bool { _, there := s.Get("key"); return there })
 }
 
 // keyHash is the hash of the key that all nodes have.
