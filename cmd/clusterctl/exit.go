@@ -36,7 +36,11 @@ func usageText(format string, args ...any) error {
 // args makes a cobra argument check tell a usageError.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, list []string) error {
-		if err := check(c, list); err != nil {
+		err := check(c, list)
+		if _, takes, _ := strings.Cut(c.Use, " "); err != nil && len(list) == 0 && takes != "" {
+			err = fmt.Errorf("%s is missing", takes)
+		}
+		if err != nil {
 			return usage(c, err)
 		}
 		return nil

@@ -134,7 +134,7 @@ func TestNodePacemaker(t *testing.T) {
 			})
 			t.Run("delnode, and back with another id", func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
-				s.must(cli.ExitOK, "delnode", "n4")
+				s.must(cli.ExitOK, "delnode", "--keep-key", "n4")
 				s.stoppedInOrder("n4")
 				s.joined(members...)
 				if got := s.on("n4", "systemctl is-active pacemaker; systemctl is-enabled pacemaker; true"); got != "inactive\ndisabled\n" {
