@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
 	"clusterctl/internal/cli"
 	"clusterctl/internal/lab"
@@ -113,7 +115,10 @@ func (s *site) together(t *testing.T, names ...string) {
 	t.Helper()
 	s = &site{s.Lab, t, s.home}
 	r := s.must(cli.ExitOK, "-H", names[0], "status", "-o", "json")
-	st := s.status("-H", names[0])
+	var st cluster.Status
+	if err := json.Unmarshal([]byte(r.out), &st); err != nil {
+		t.Fatalf("status: %v\n%v", err, r)
+	}
 	if len(st.Nodes) != len(names) || len(st.Partitions) != 1 || len(st.Partitions[0]) != len(names) || st.Quorum.TotalVotes != len(names) || st.Quorum.ExpectedVotes != len(names) {
 		t.Errorf("status: %v", r)
 	}
