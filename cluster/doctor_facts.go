@@ -49,15 +49,6 @@ type Interface struct {
 	Addrs   []netip.Prefix
 }
 
-// Filter is a rule of a packet filter that drops or rejects, or a chain that
-// does so with what no rule lets in.
-type Filter struct {
-	Family, Table, Chain string
-	Hook                 string // input, output, prerouting, ...
-	Rule                 string // with its handle; for a chain its policy
-	Accepts              []string
-}
-
 // parseSigns reads the sections of script/doctor.sh; nil when it did not run.
 func parseSigns(sec map[string]section) *Signs {
 	if _, ok := sec["service"]; !ok {
@@ -176,88 +167,6 @@ func parseInterfaces(links, addrs string) []Interface {
 		}
 	}
 	return all
-}
-
-var (
-	chainHook = regexp.MustCompile(`type filter hook (\w+) .*?(?:policy (\w+);)?\s*$`)
-	verdict   = regexp.MustCompile(`\b(drop|reject)\b`)
-)
-
-// parseFilter reads `nft -a list ruleset`: what drops or rejects at a hook.
-func parseFilter(out string) []Filter {
-	var all []Filter
-	var at Filter
-	policy := ""
-	flush := func() {
-		if policy == "drop" && at.Hook != "" {
-			f := at
-			f.Rule = "policy drop"
-			all = append(all, f)
-		}
-		policy, at.Chain, at.Hook, at.Accepts = "", "", "", nil
-	}
-	for line := range strings.Lines(out) {
-		line = strings.TrimSpace(line)
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) >= 3 && fields[0] == "table":
-			at.Family, at.Table = fields[1], fields[2]
-		case len(fields) >= 2 && fields[0] == "chain":
-			flush()
-			at.Chain = fields[1]
-		case line == "}":
-			flush()
-		case chainHook.MatchString(line):
-			m := chainHook.FindStringSubmatch(line)
-			at.Hook, policy = m[1], m[2]
-		case at.Hook != "" && strings.Contains(line, "accept"):
-			at.Accepts = append(at.Accepts, line)
-		case at.Hook != "" && verdict.MatchString(line):
-			f := at
-			f.Rule = line
-			all = append(all, f)
-		}
-	}
-	return all
-}
-
-var dports = regexp.MustCompile(`\b(?:udp |th )?(dport|sport) (\{[^}]*\}|\S+)`)
-
-// Blocks tells whether the filter keeps UDP packets to a port away. What it
-// says of other things than protocol and port is taken to hold for some of them.
-func (f Filter) Blocks(port int) bool {
-	if f.Hook != "input" && f.Hook != "output" && f.Hook != "prerouting" && f.Hook != "postrouting" {
-		return false
-	}
-	if slices.ContainsFunc(f.Accepts, func(r string) bool {
-		return concerns(r, port) && !strings.Contains(r, "established") && !strings.Contains(r, `"lo"`)
-	}) {
-		return false
-	}
-	return f.Rule == "policy drop" || concerns(f.Rule, port)
-}
-
-// concerns tells whether a rule is about UDP packets to a port.
-func concerns(rule string, port int) bool {
-	if strings.Contains(rule, "tcp ") || strings.Contains(rule, "icmp") || strings.Contains(rule, "ct state") || strings.Contains(rule, "pkttype") {
-		return false
-	}
-	m := dports.FindStringSubmatch(rule)
-	if m == nil {
-		return true
-	}
-	for part := range strings.FieldsFuncSeq(m[2], func(r rune) bool { return strings.ContainsRune("{}, ", r) }) {
-		from, to, isRange := strings.Cut(part, "-")
-		lo, err := strconv.Atoi(from)
-		hi := lo
-		if isRange {
-			hi, _ = strconv.Atoi(to)
-		}
-		if err == nil && lo <= port && port <= hi {
-			return true
-		}
-	}
-	return false
 }
 
 // machine is the node as corosyncconf's checks want it.

@@ -101,6 +101,10 @@ func TestSignsOfAFirewall(t *testing.T) {
 		{"a policy with an exception", chain("input", "drop", "ct state established,related accept # handle 2", "udp dport 5405-5412 accept # handle 3"), false},
 		{"what is established does not help a start", chain("input", "drop", "ct state established,related accept # handle 2"), true},
 		{"invalid packets", chain("input", "accept", "ct state invalid drop # handle 2"), false},
+		{"a rule of iptables", "-P INPUT ACCEPT\n-A INPUT -p udp -m udp --dport 5404:5406 -j DROP", true},
+		{"a rule of iptables for another port", "-P INPUT ACCEPT\n-A INPUT -p udp -m multiport --dports 53,123 -j REJECT", false},
+		{"a policy of iptables", "-P INPUT DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A INPUT -i lo -j ACCEPT", true},
+		{"a policy of iptables with an exception", "-P INPUT DROP\n-A INPUT -p udp -m multiport --dports 5405:5412 -j ACCEPT", false},
 		{"what is forwarded", chain("forward", "drop"), false},
 		{"no hook", "table inet fw { # handle 1\n\tchain c { # handle 1\n\t\tudp dport 5405 drop # handle 2\n\t}\n}", false},
 	}

@@ -426,10 +426,9 @@ func (d *diagnosis) firewall() {
 					way = "from leaving it"
 				}
 				c := d.add(rankNetwork, CodeFirewall, n, fmt.Sprintf("let UDP ports %d to %d of the other nodes in, for good: in /etc/nftables.conf, or with firewall-cmd --add-service=high-availability", port(d.conf, 0), port(d.conf, 0)+len(d.conf.Links())-1),
-					"its packet filter keeps UDP port %d %s", p, way).seen(fmt.Sprintf("nft: table %s %s, chain %s: %s", f.Family, f.Table, f.Chain, f.Rule)).
+					"its packet filter keeps UDP port %d %s", p, way).seen(f.String()).
 					so(notThere...).so(CodeNotQuorate)
-				hook := "dport"
-				c.Command = n.shell(fmt.Sprintf("nft insert rule %s %s %s udp %s %d-%d accept", f.Family, f.Table, f.Chain, hook, port(d.conf, 0), port(d.conf, 0)+7))
+				c.Command = n.shell(f.letIn(port(d.conf, 0), port(d.conf, 0)+7))
 				return
 			}
 		}

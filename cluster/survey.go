@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ type survey struct {
 	availableKB int64               // memory; 0: not known
 	storage     map[netip.Addr]bool // own addresses of connections to storage
 	migration   netip.Prefix        // Proxmox VE's migration network
-	firewall    string              // its rules
+	filter      []Filter            // of its packet filter, what keeps packets away
 	bondModes   map[string]string   // as /etc/network/interfaces has them
 }
 
@@ -82,7 +81,7 @@ func parseSurvey(sec map[string]section) *survey {
 			}
 		}
 	}
-	s.firewall = text("firewall")
+	s.filter = parseFilter(text("filter"))
 	s.bondModes = parseBondModes(text("interfaces"))
 	return s
 }
@@ -149,40 +148,13 @@ func (s *survey) shares(a, b string) bool {
 	return slices.ContainsFunc(s.hardware(a), func(p string) bool { return slices.Contains(other, p) })
 }
 
-// blocks finds what a node's firewall has against a UDP port; "" if nothing
-// meets the eye. What is measured says whether it matters.
+// blocks finds what a node's packet filter has against packets to a UDP port; "" if
+// nothing meets the eye. What is measured says whether it matters.
 func (s *survey) blocks(port int) string {
-	input, closed := false, ""
-	for line := range strings.Lines(s.firewall) {
-		line = strings.TrimSpace(line)
-		if strings.Contains(line, "type filter hook") {
-			input = strings.Contains(line, "hook input")
-			if input && strings.Contains(line, "policy drop") {
-				closed = "what no rule accepts is dropped"
-			}
-		}
-		refuses := strings.HasSuffix(line, "drop") || strings.HasSuffix(line, "DROP") || strings.Contains(line, "reject") || strings.Contains(line, "REJECT")
-		if (input || strings.HasPrefix(line, "-A INPUT")) && refuses && strings.Contains(line, "udp") && namesPort(line, port) {
-			return line
-		}
-		if line == "-P INPUT DROP" {
-			closed = "what no rule accepts is dropped"
+	for _, f := range s.filter {
+		if (f.Hook == "input" || f.Hook == "prerouting") && f.Blocks(port) {
+			return f.says()
 		}
 	}
-	return closed
-}
-
-// namesPort tells whether a rule names a port, by itself or within a range.
-func namesPort(rule string, port int) bool {
-	for _, word := range strings.FieldsFunc(rule, func(r rune) bool { return (r < '0' || r > '9') && r != '-' && r != ':' }) {
-		var low, high int
-		word = strings.ReplaceAll(word, ":", "-")
-		if n, _ := fmt.Sscanf(word, "%d-%d", &low, &high); n == 1 {
-			high = low
-		}
-		if low > 0 && low <= port && port <= high {
-			return true
-		}
-	}
-	return false
+	return ""
 }

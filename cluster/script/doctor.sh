@@ -7,7 +7,7 @@ read -r pid < <(systemctl show -p MainPID --value corosync.service 2>/dev/null)
 run log journalctl -q -o short-unix --no-pager -n 300 -u corosync.service
 run ifaces ip -o link show
 run ifaddrs ip -o addr show
-run filter timeout 5 nft -a list ruleset
+filter
 run keystat stat -Lc '%a %U %s %Y' /etc/corosync/authkey
 # Names of nodes, by which corosync finds its own, and ring addresses that
 # facts.sh takes for numbers.

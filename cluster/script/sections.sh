@@ -10,6 +10,12 @@ run() {
 }
 # Whether a unit is active.
 active() { systemctl -q is-active "$1" 2>/dev/null; }
+# The rules of the packet filter.
+filter() {
+  if command -v nft >/dev/null; then run filter timeout 5 nft -a list ruleset
+  elif command -v iptables >/dev/null; then run filter timeout 5 iptables -S
+  fi
+}
 # A whole file; a NUL in it ends it early, which its hash then gives away.
 file() {
   local out=

@@ -22,9 +22,5 @@ if command -v dpkg-query >/dev/null; then
 elif command -v rpm >/dev/null; then
   run packages rpm -q --qf '%{NAME} %{VERSION}-%{RELEASE} installed\n' libqb libknet1
 fi
-if command -v nft >/dev/null; then
-  run firewall timeout 3 nft -s list ruleset
-elif command -v iptables >/dev/null; then
-  run firewall timeout 3 iptables -S
-fi
+filter
 put end 0 ''
