@@ -149,7 +149,9 @@ func (w *World) strike(f *Fault, k *call, sh *shell) error {
 func (w *World) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.faults = nil
+	for _, f := range w.faults {
+		f.done = true // also for a call that is under way
+	}
 	for _, m := range w.all {
 		m.Deaf, m.disk.full = false, false
 		m.Side(0)
