@@ -273,7 +273,7 @@ const (
 	leastCount   = 100
 	quickTime    = 2 * time.Second
 	leastPause   = time.Millisecond // from one probe to the next to the same peer
-	mostPackets  = 4000             // a second, from one node to all peers
+	mostPackets  = 2000             // a second, from one node to all peers
 	measureGrace = 30 * time.Second // for agents that are slow
 )
 
