@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
@@ -336,17 +335,14 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for _, change := range []struct {
-		name string
-		from []string
-		args []string
+		name  string
+		from  []string
+		args  []string
+		steps int
 	}{
-		{"add 3 to 5", three, []string{"add", "n4", "n5"}},
-		{"delnode 5 to 3", s.names(), []string{"delnode", "n4", "n5"}},
+		{"add 3 to 5", three, []string{"add", "n4", "n5"}, 12},
+		{"delnode 5 to 3", s.names(), []string{"delnode", "n4", "n5"}, 16},
 	} {
-		s.createOnly(change.from...)
-		began := time.Now()
-		s.must(cli.ExitOK, append([]string{"-H", "n1"}, change.args...)...)
-		within := time.Since(began) // how long it takes when nobody dies
 		for i := range rounds(t, 1) {
 			t.Run(fmt.Sprintf("%s, %d", change.name, i), func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
@@ -354,19 +350,9 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 				victim := random1(random, change.from[:3])
 				rest := slices.DeleteFunc(slices.Clone(change.from[:3]), func(n string) bool { return n == victim })
 				watchers := s.watch(rest...)
-				cmd := s.command(t.Context(), append([]string{"-H", "n1"}, change.args...)...)
-				var errs bytes.Buffer
-				cmd.Stderr = &errs
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				moment := time.Duration(random.Int64N(int64(within)))
-				time.Sleep(moment) // a random moment is what is tried here
-				if err := s.Node(victim).Kill(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				_ = cmd.Wait() // whether it went through depends on the moment
-				t.Logf("%s killed after %s of %s; exit code %d", victim, moment, within, cmd.ProcessState.ExitCode())
+				r := s.struck(random, change.steps, func(*os.Process) error { return s.Node(victim).Kill(t.Context()) },
+					append([]string{"-H", "n1"}, change.args...)...) // whether it goes through depends on the moment
+				t.Logf("%s killed; exit code %d", victim, r.code)
 				s.await("the others have noticed", func() bool {
 					return !strings.Contains(s.on(rest[0], "corosync-quorumtool -s"), " "+victim)
 				})
@@ -374,10 +360,10 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 					w.unbroken(t)
 				}
 				if s.conf(rest[0]) != s.conf(rest[1]) {
-					t.Errorf("%s have different files; clusterctl said:\n%s", strings.Join(rest, " and "), errs.String())
+					t.Errorf("%s have different files; clusterctl said:\n%s", strings.Join(rest, " and "), r.err)
 				}
 				if t.Failed() {
-					t.Logf("clusterctl said:\n%s", errs.String())
+					t.Logf("clusterctl said:\n%s", r.err)
 				}
 			})
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -22,25 +23,51 @@ import (
 	"clusterctl/quorum"
 )
 
-// killedAfter runs clusterctl and kills it at a moment, if it has not ended; it
-// tells whether it had succeeded before.
-func (s *site) killedAfter(moment time.Duration, args ...string) (succeeded bool) {
+// struck runs clusterctl and has something happen at a random moment: soon after
+// one of so many steps, about, that it tells of.
+func (s *site) struck(random *rand.Rand, steps int, do func(*os.Process) error, args ...string) result {
 	s.t.Helper()
+	step, pause := random.IntN(steps+1), time.Duration(random.Int64N(int64(time.Second)))
 	cmd := s.command(s.t.Context(), args...)
-	if err := cmd.Start(); err != nil {
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-time.After(moment): // a random moment is what is tried here
-		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			s.t.Fatal(err)
+	var text strings.Builder
+	reached, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		reach := sync.OnceFunc(func() { close(reached) })
+		defer reach()
+		lines := bufio.NewScanner(stderr)
+		for done := 0; ; {
+			if done == step {
+				reach()
+			}
+			if !lines.Scan() {
+				return
+			}
+			if strings.HasPrefix(lines.Text(), "✓") {
+				done++
+			}
+			text.WriteString(lines.Text() + "\n")
 		}
-		<-ended
+	}()
+	<-reached
+	select {
+	case <-time.After(pause): // a random moment is what is tried here
 	case <-ended:
 	}
-	return cmd.ProcessState.Success()
+	if err := do(cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Fatal(err)
+	}
+	<-ended
+	_ = cmd.Wait() // the exit code tells
+	s.t.Logf("struck %s after step %d", pause, step)
+	return result{"", text.String(), cmd.ProcessState.ExitCode()}
 }
 
 // oneConf checks that these nodes have the same corosync.conf, and that its
@@ -60,10 +87,10 @@ func (s *site) oneConf(nodes ...string) {
 
 // change is what an admin does to a cluster of n1, n2 and n3, and perhaps n4.
 type change struct {
-	name   string
-	from   []string // the members
-	args   func() []string
-	within time.Duration // how long it takes by itself, about
+	name  string
+	from  []string // the members
+	args  func() []string
+	steps int // that it tells of, about
 }
 
 var three = []string{"n1", "n2", "n3"}
@@ -73,10 +100,10 @@ func (s *site) changes() []change {
 	return []change{
 		{"add", three, func() []string {
 			return []string{"add", "n4", "--link", s.Net(0).String(), "--link", s.Net(1).String()}
-		}, 5 * time.Second},
-		{"delnode", s.names(), func() []string { return []string{"delnode", "n4"} }, 4 * time.Second},
-		{"conf set", three, func() []string { token++; return []string{"conf", "set", "totem.token", fmt.Sprint(token)} }, 2 * time.Second},
-		{"key rotate", three, func() []string { return []string{"key", "rotate"} }, 2 * time.Second},
+		}, 12},
+		{"delnode", s.names(), func() []string { return []string{"delnode", "n4"} }, 16},
+		{"conf set", three, func() []string { token++; return []string{"conf", "set", "totem.token", fmt.Sprint(token)} }, 4},
+		{"key rotate", three, func() []string { return []string{"key", "rotate"} }, 8},
 	}
 }
 
@@ -117,27 +144,17 @@ func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
 				s.createOnly(change.from...)
 				watchers := s.watch("n1", "n2")
-				cmd := s.command(t.Context(), append([]string{"-H", "n1", "--connect-timeout", "3s"}, change.args()...)...)
-				var errs bytes.Buffer
-				cmd.Stderr = &errs
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				moment := time.Duration(random.Int64N(int64(change.within)))
-				time.Sleep(moment) // a random moment is what is tried here
-				if err := fault.do(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				_ = cmd.Wait() // whether it went through depends on the moment
+				r := s.struck(random, change.steps, func(*os.Process) error { return fault.do(t.Context()) },
+					append([]string{"-H", "n1", "--connect-timeout", "3s"}, change.args()...)...) // whether it goes through depends on the moment
 				if err := fault.mend(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				verb := []string{"resume", "undo"}[random.IntN(2)]
-				t.Logf("after %s; exit code %d; then op %s", moment, cmd.ProcessState.ExitCode(), verb)
+				t.Logf("exit code %d; then op %s", r.code, verb)
 				elsewhere := s.elsewhere()
 				s.await("n3 answers", func() bool { return elsewhere.ctl("-H", "n3", "op", "list").code == cli.ExitOK })
-				if r := elsewhere.ctl("-H", random1(random, []string{"n1", "n2"}), "op", verb, "--yes"); r.code != cli.ExitOK {
-					t.Errorf("op %s: %v", verb, r)
+				if end := elsewhere.ctl("-H", random1(random, []string{"n1", "n2"}), "op", verb, "--yes"); end.code != cli.ExitOK {
+					t.Errorf("op %s: %v", verb, end)
 				}
 				s.await("n3 is a member", func() bool {
 					out, _ := s.Node("n3").Run(t.Context(), "corosync-quorumtool -s")
@@ -148,7 +165,7 @@ func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 					w.unbroken(t)
 				}
 				if t.Failed() {
-					t.Fatalf("clusterctl said:\n%s", errs.String())
+					t.Fatalf("clusterctl said:\n%s", r.err)
 				}
 			})
 		}
@@ -170,17 +187,16 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 			create()
 			watchers := s.watch(three...)
 			for i := range rounds(t, 2) {
-				moment := time.Duration(random.Int64N(int64(change.within)))
 				verb := []string{"resume", "undo"}[random.IntN(2)]
-				succeeded := s.killedAfter(moment, append([]string{"-H", "n1"}, change.args()...)...)
+				succeeded := s.struck(random, change.steps, (*os.Process).Kill, append([]string{"-H", "n1"}, change.args()...)...).code == cli.ExitOK
 				elsewhere := s.elsewhere()
 				r := elsewhere.ctl("-H", random1(random, three), "op", verb, "--yes")
 				if r.code != cli.ExitOK {
-					t.Fatalf("round %d: killed after %s, op %s: %v", i, moment, verb, r)
+					t.Fatalf("round %d: op %s: %v", i, verb, r)
 				}
 				s.oneConf(three...)
 				if t.Failed() {
-					t.Fatalf("round %d: killed after %s, op %s: %v", i, moment, verb, r)
+					t.Fatalf("round %d: op %s: %v", i, verb, r)
 				}
 				grown := strings.Contains(s.conf("n1"), "name: n4")
 				if change.name == "add" && grown || change.name == "delnode" && !grown || succeeded && len(change.from) > 3 {
