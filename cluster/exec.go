@@ -157,6 +157,9 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 				Remedy: "bring it back, or: clusterctl op undo " + op.ID}
 		}
 	}
+	if err := r.sameWhereNotBegun(ctx); err != nil {
+		return err
+	}
 	if err := r.loadBlobs(ctx); err != nil {
 		return err
 	}
@@ -164,6 +167,27 @@ func (x *Executor) Resume(ctx context.Context, op *Operation, nodes map[string]N
 		return err
 	}
 	return r.finish(ctx, op.firstOpen())
+}
+
+// sameWhereNotBegun refuses when a node on which nothing was done has other files
+// than the plan was made from: the cluster may have gone on without the operation.
+func (r *run) sameWhereNotBegun(ctx context.Context) error {
+	var ps Problems
+	for _, name := range r.names() {
+		was, relied := r.entry.Plan.Seen[name]
+		if len(r.logs[name]) > 0 || !relied {
+			continue
+		}
+		f, err := r.nodes[name].Facts(ctx, nil)
+		if err != nil {
+			return nodeErr(name, err)
+		}
+		was.Active, was.Version, was.Quorate, was.Members = false, 0, false, nil
+		if what := was.changed(Seen{Conf: f.Conf.Hash, Key: f.Key.Hash}); what != "" {
+			ps.add(CodeChanged, name, "clusterctl op undo "+r.entry.ID, "%s changed since the operation was interrupted", what)
+		}
+	}
+	return ps.err()
 }
 
 // Undo takes back an interrupted operation. It judges by what the nodes'
@@ -444,7 +468,13 @@ func (r *run) finish(ctx context.Context, first int) error {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
+		if errors.Is(err, ErrOver) {
+			return r.over()
+		}
 		undoErr := r.undo(ctx, i, nil)
+		if errors.Is(undoErr, ErrOver) {
+			return r.over()
+		}
 		_, stood := r.entry.Plan.from(i)
 		if undoErr != nil {
 			return r.unfinished(err, undoErr, stood)
@@ -452,6 +482,12 @@ func (r *run) finish(ctx context.Context, first int) error {
 		return &UndoneError{err, stood}
 	}
 	return r.end(ctx, Done, nil)
+}
+
+// over is the end of a run whose operation another has ended: that one has told
+// what became of it.
+func (r *run) over() error {
+	return Problems{{Error, CodeChanged, "", fmt.Sprintf("operation %s was ended by another clusterctl, while this one was held up", r.entry.ID), "clusterctl status shows what there is now"}}
 }
 
 // do carries out a step and waits for its effect.

@@ -54,6 +54,7 @@ const (
 	statusHeld       = 75
 	statusUnfinished = 76
 	statusStale      = 77
+	statusOver       = 78
 )
 
 // hostNode is a Node on a machine with a shell: everything it does runs in one
@@ -209,6 +210,9 @@ func (n *hostNode) Do(ctx context.Context, op string, note Note, ops []Op, timeo
 		args = append(args, string(o.Kind), o.Path, o.Blob, o.Base, o.Mode, o.Unit, o.Name, strconv.FormatUint(uint64(o.N), 10), strconv.FormatUint(o.Version, 10))
 	}
 	_, err := n.change(ctx, timeout, nil, args...)
+	if statusOf(err) == statusOver {
+		return ErrOver
+	}
 	return err
 }
 

@@ -119,6 +119,10 @@ func (e *UnfinishedError) Error() string {
 // sent: it may or may not have been carried out.
 var ErrOutcomeUnknown = errors.New("connection lost midway; whether it was carried out is not known")
 
+// ErrOver tells that another clusterctl has ended the operation meanwhile, as when
+// this one had slept.
+var ErrOver = errors.New("the operation was ended by another clusterctl meanwhile")
+
 // ErrGone tells that the connection was lost, or could not be used, before an
 // operation was sent.
 var ErrGone = errors.New("connection lost")

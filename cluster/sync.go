@@ -287,6 +287,15 @@ func SyncKey(ctx context.Context, s SyncSpec, v *View, nodes map[string]Node) ([
 	if n.Facts == nil || !n.Facts.Key.Exists || n.Facts.UID != 0 {
 		return nil, nil
 	}
+	if main := newSyncing(v).main(); main != nil && v.config().Totem.Encrypted() && len(main.ids) > 1 && !slices.Contains(main.seen, &v.Nodes[i]) {
+		for _, m := range main.seen {
+			if m.Facts.Key.Hash != n.Facts.Key.Hash { // or each that restarts falls out
+				var ps Problems
+				ps.add(CodeKeyDrift, n.Name, "clusterctl conf sync gives it the cluster's key, and then conf sync --from "+n.Name, "its authkey is not that which the members run with")
+				return nil, ps
+			}
+		}
+	}
 	key, err := nodes[n.Name].Key(ctx)
 	return key, nodeErr(n.Name, err)
 }

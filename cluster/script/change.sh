@@ -2,7 +2,8 @@
 # arguments follow. Everything is written beside what it replaces, flushed to
 # the disk and renamed, and can be repeated without harm. Each process costs time,
 # so that what bash does itself, and one process for two, is worth it.
-# Exit status: 75 held by another, 76 unfinished operation, 77 changed meanwhile.
+# Exit status: 75 held by another, 76 unfinished operation, 77 changed meanwhile,
+# 78 ended by another meanwhile.
 export LC_ALL=C
 umask 077
 own_version=
@@ -13,12 +14,13 @@ fail() { echo "$*" >&2; return 1; }
 digest() { if [ -e "$1" ]; then sum=$(sha256sum <"$1") && sum=${sum%% *}; else sum=absent; fi; }
 # is FILE DIGEST
 is() { digest "$1" && [ "$sum" = "$2" ]; }
-# note WORDS: one line in the journal, on the disk when this returns. On a full
-# disk the room kept for it in begin is used, since undoing must be noted too.
+# note WORDS: one line in the journal, on the disk when this returns. A power cut
+# may have torn the one before, so that each begins a new line. On a full disk the
+# room kept for it in begin is used, since undoing must be noted too.
 note() {
   local line
   TZ=UTC0 printf -v line '%(%FT%TZ)T %s' -1 "$*"
-  { printf '%s\n' "$line" >>"$E/log" && sync "$E/log" "$E"; } 2>/dev/null ||
+  { printf '\n%s\n' "$line" >>"$E/log" && sync "$E/log" "$E"; } 2>/dev/null ||
     { rm -f "$E/reserve" && printf '\n%s\n' "$line" >>"$E/log" && sync "$E/log" "$E"; }
 }
 over() { grep -qE ' (done|undone)$' "$1/log" 2>/dev/null; }
@@ -121,9 +123,21 @@ blobs() {
 
 # step ID PHASE PHASE-AFTER STEP (KIND PATH BLOB BASE MODE UNIT NAME N VERSION)...
 step() {
-  local after=$3 name=$4
+  local after=$3 name=$4 log=
   E=$J/op/$1
-  [ -d "$E" ] || { fail "operation $1 is not in the journal"; return; }
+  if [ ! -d "$E" ]; then
+    [ ! -s "$J/done/$1/log" ] || { fail "operation $1 was ended by another clusterctl"; return 78; }
+    [ "$2" != undo ] || return 0 # nothing was done here: that would have been noted first
+    fail "operation $1 is not in the journal"
+    return
+  fi
+  { IFS= read -r -d '' log <"$E/log"; } 2>/dev/null
+  case "$2 in$log" in # a clusterctl that slept must not go on with what another has ended
+  do\ in*\ und[oi]* | do\ in*\ done$'\n'*)
+    fail "operation $1 was ended by another clusterctl"
+    return 78
+    ;;
+  esac
   note "$2 $4" || return
   shift 4
   while [ $# -gt 0 ]; do
@@ -146,8 +160,9 @@ install_file() { # SOURCE PATH MODE
   { [ -d "${2%/*}" ] || mkdir -p "${2%/*}"; } && install -m "$3" "$1" "$2.tmp" && sync "$2.tmp" && mv -f "$2.tmp" "$2" && sync "${2%/*}"
 }
 keep() { # PATH: its .bak is what it was when the operation began
-  [ ! -e "$E/before$1" ] || { cp -a "$E/before$1" "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
+  [ ! -e "$E/before$1" ] || { cp -a "$E/before$1" "$1.bak.tmp" && secret "$1.bak.tmp" && sync "$1.bak.tmp" && mv -f "$1.bak.tmp" "$1.bak"; }
 }
+secret() { case $1 in */authkey*) chmod go= "$1" ;; esac; } # whatever its mode was
 check() { # FILE
   local out
   : "${own_version:=$(corosync -v)}"
@@ -158,7 +173,7 @@ check() { # FILE
 }
 
 op_put() { # PATH BLOB BASE MODE
-  is "$1" "$2" && { chmod "$4" "$1"; return; }
+  is "$1" "$2" && { chmod "$4" "$1" && sync "${1%/*}"; return; } # it may have been killed before
   unchanged "$1" "$3" && keep "$1" && install_file "$E/blobs/$2" "$1" "$4"
 }
 op_write() { # PATH BLOB BASE MODE
@@ -173,9 +188,9 @@ op_test() { # PATH BLOB
   [ -n "$2" ] || { check "$1"; return; }
   install_file "$E/blobs/$2" "$1.new" 0644 && check "$1.new" && rm -f "$1.new"
 }
-op_unstage() { rm -f "$1.new"; }
+op_unstage() { rm -f "$1.new" "$1.new.tmp" "$1.tmp" "$1.bak.tmp"; }
 op_swap() { # PATH BLOB BASE
-  is "$1" "$2" && return
+  is "$1" "$2" && { sync "${1%/*}"; return; }
   unchanged "$1" "$3" || return
   is "$1.new" "$2" || { fail "$1.new is not what was staged"; return 77; }
   keep "$1" && mv -f "$1.new" "$1" && sync "${1%/*}"
@@ -186,7 +201,7 @@ op_unswap() { # PATH BLOB BASE: without BLOB as it was
   if [ -z "$2" ] || is "$E/before$1" "$2"; then op_restore "$1"; else install_file "$E/blobs/$2" "$1" 0644; fi
 }
 op_aside() { # PATH: a file or a directory
-  [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
+  [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && secret "$1" && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
 }
 op_restore() { # PATH
   local path was

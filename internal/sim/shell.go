@@ -360,7 +360,18 @@ func (sh *shell) retire(id string) error {
 func (sh *shell) step(id string, note cluster.Note, ops []cluster.Op) error {
 	e := sh.m.op(id)
 	if e == nil || e.torn {
+		if i := sh.m.disk.files[doneDir+"/"+id]; i != nil && len(i.entry.log.data) > 0 {
+			return cluster.ErrOver
+		}
+		if e == nil && note.Phase == cluster.Undoing {
+			return nil
+		}
 		return fmt.Errorf("operation %s is not in the journal", id)
+	}
+	for _, n := range e.notes() {
+		if note.Phase == cluster.Doing && n.Phase != cluster.Doing && n.Phase != cluster.Did {
+			return cluster.ErrOver
+		}
 	}
 	sh.entry = e
 	if err := sh.note(e, note.String()); err != nil {
@@ -472,7 +483,7 @@ func (sh *shell) do(o cluster.Op) error {
 	switch o.Kind {
 	case cluster.OpPut:
 		if sh.digest(o.Path) == o.Blob {
-			return sh.chmod(o.Path, octal(o.Mode))
+			return all(func() error { return sh.chmod(o.Path, octal(o.Mode)) }, func() error { return sh.syncDir(dir) })
 		}
 		return all(func() error { return sh.unchanged(o.Path, o.Base) }, func() error { return sh.keep(o.Path) },
 			func() error { return sh.install(o.Blob, o.Path, o.Mode) })
@@ -504,7 +515,7 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.remove(o.Path + ".new")
 	case cluster.OpSwap:
 		if sh.digest(o.Path) == o.Blob {
-			return nil
+			return sh.syncDir(dir)
 		}
 		if err := sh.unchanged(o.Path, o.Base); err != nil {
 			return err
