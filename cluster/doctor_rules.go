@@ -49,7 +49,11 @@ func (d *diagnosis) operations() {
 			if o.State == StateDone {
 				f.verb = fixResume
 			}
-			c := d.add(rankOpen, CodeUnfinished, nil, o.Remedy, "operation %s stopped midway, in step %s", o.ID, o.Step).seen(what).
+			c := d.add(rankOpen, CodeUnfinished, nil, o.Remedy, "operation %s stopped midway, in step %s", o.ID, o.Step)
+			if o.State == StateDone {
+				c.warn().Message = fmt.Sprintf("operation %s was carried out, but not every node has noted its end", o.ID)
+			}
+			c.seen(what).
 				so(CodeUnfinished, CodeConfigDrift, CodeConfigPending, CodeVersionDrift, CodeKeyDrift, CodeInactive)
 			c.nodes = o.Nodes
 			if away := slices.ContainsFunc(o.Nodes, func(name string) bool { n := d.v.node(name); return n != nil && n.Facts == nil }); !away {

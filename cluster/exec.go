@@ -217,7 +217,7 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 	last := op.reached()
 	if err := r.undo(ctx, last, owed); err != nil {
 		_, stood := op.entry.Plan.from(last)
-		return r.unfinished(errors.New("it was not taken back everywhere"), err, stood)
+		return r.unfinished(errors.New("the operation was interrupted"), err, stood)
 	}
 	return nil
 }

@@ -48,10 +48,14 @@ func NewKey(size int) ([]byte, error) {
 // CheckKeyFile refuses a key file of this machine that is there already, unless
 // force is given.
 func CheckKeyFile(path string, force bool) error {
+	var ps Problems
+	if _, err := os.Stat("/run/corosync.pid"); err == nil && filepath.Clean(path) == KeyPath && IsMember(ConfPath) {
+		ps.add(CodeKeyExists, "", "clusterctl key rotate gives all nodes a new one", "corosync runs with %s here: the next reload would cut this node off", path)
+		return ps
+	}
 	if _, err := os.Lstat(path); err != nil || force {
 		return nil
 	}
-	var ps Problems
 	ps.add(CodeKeyExists, "", fmt.Sprintf("--force keeps it as %s.bak; for the key of a cluster that runs: clusterctl key rotate", path), "%s exists already", path)
 	return ps
 }
@@ -78,6 +82,10 @@ func WriteKey(path string, key []byte) error {
 	}
 	if err == nil {
 		err = os.Rename(tmp.Name(), path)
+	}
+	if dir, derr := os.Open(filepath.Dir(path)); err == nil && derr == nil { // Windows has no directories to open
+		_ = dir.Sync()
+		_ = dir.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("write the key: %w", err)

@@ -100,6 +100,9 @@ type Holder struct {
 
 // String is "root@admin1 since 2026-01-02T03:04:05Z: clusterctl create ...".
 func (h Holder) String() string {
+	if h.Command == "" { // it has just taken the lock
+		return "another clusterctl"
+	}
 	return fmt.Sprintf("%s@%s since %s: %s", h.User, h.Host, h.Since, h.Command)
 }
 

@@ -331,6 +331,8 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		by := fmt.Sprintf("by %s@%s at %s: %s", user, host, started.Format("2006-01-02T15:04:05Z"), op.Command)
 		if op.State == StateRunning {
 			ps.warn(CodeRunning, "", op.Remedy, "operation %s is going on, %s", op.ID, by)
+		} else if op.State == StateDone {
+			ps.warn(CodeUnfinished, "", op.Remedy, "operation %s was carried out, but not every node has noted its end; started %s", op.ID, by)
 		} else if op.State != StateBegun {
 			ps.add(CodeUnfinished, "", op.Remedy, "operation %s stopped midway (%s), started %s", op.ID, op.Step, by)
 		}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -116,6 +117,26 @@ func (s *site) createOnly(nodes ...string) {
 	s.must(cli.ExitOK, append(append([]string{"create", "prod"}, nodes...), "--link", s.Net(0).String(), "--link", s.Net(1).String())...)
 }
 
+// nothingLeft checks what is to hold when an operation has been ended: nothing is
+// open, the members have one key, and n4 is either one of them or cannot come back.
+func (s *site) nothingLeft() {
+	s.t.Helper()
+	var doc struct{ Operations []any }
+	r := s.must(cli.ExitOK, "-H", "n1", "op", "list", "-o", "json")
+	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || len(doc.Operations) > 0 {
+		s.t.Errorf("something is open: %v, %v", err, r)
+	}
+	s.key(three...)
+	if strings.Contains(s.conf("n1"), "name: n4") {
+		s.key("n1", "n4")
+		if s.conf("n4") != s.conf("n1") {
+			s.t.Error("n4 is on the list, and has another file")
+		}
+	} else if left := s.on("n4", "cat /etc/corosync/corosync.conf 2>/dev/null | grep prod; systemctl is-active corosync >/dev/null && corosync-cmapctl totem.cluster_name | grep prod; true"); left != "" {
+		s.t.Errorf("n4 is not on the list, and has of the cluster: %s", left)
+	}
+}
+
 // A member is lost at a random moment of a change, in each of the ways in which
 // members are lost. The others stay quorate, and when it is back, the operation is
 // ended from another machine: then all nodes have one file and run it.
@@ -161,6 +182,7 @@ func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 					return strings.Contains(out, "Quorate:          Yes")
 				})
 				s.oneConf(three...)
+				s.nothingLeft()
 				for _, w := range watchers {
 					w.unbroken(t)
 				}
@@ -195,6 +217,7 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 					t.Fatalf("round %d: op %s: %v", i, verb, r)
 				}
 				s.oneConf(three...)
+				s.nothingLeft()
 				if t.Failed() {
 					t.Fatalf("round %d: op %s: %v", i, verb, r)
 				}
