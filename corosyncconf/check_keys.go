@@ -183,7 +183,7 @@ func (k Key) refuses(value string) string {
 			return k.Takes()
 		}
 	case Address:
-		if value == "" {
+		if !isAddress(value) {
 			return k.Takes()
 		}
 	}

@@ -2,6 +2,7 @@ package corosyncconf_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -91,10 +92,13 @@ var lives = map[string]struct {
 	"a whole name":            {cluster{nodes: append(nodes(3), "name: n4.example.com; nodeid: 4; ring0_addr: 10.99.10.14")}, nil},
 	"nodes without names":     {cluster{nodes: []string{"nodeid: 1; ring0_addr: a", "nodeid: 2; ring0_addr: b", "nodeid: 3; ring0_addr: c"}}, nil},
 
-	"an address twice":              {cluster{nodes: linked("10.0.0.1", "10.0.0.2", "10.0.0.1")}, []string{"duplicate-address error: ring0_addr: 10.0.0.1"}},
-	"an address in two spellings":   {cluster{nodes: linked("fd00::1", "fd00::2", "fd00:0:0::0001")}, []string{"duplicate-address error: ring0_addr: fd00:0:0::0001"}},
-	"an address on another link":    {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.0.1", "10.0.0.3 10.0.1.3")}, []string{"duplicate-address error: ring1_addr: 10.0.0.1"}},
-	"an address for two links":      {cluster{nodes: linked("10.0.0.1 10.0.0.1", "10.0.0.2 10.0.1.2", "10.0.0.3 10.0.1.3")}, []string{"shared-address warning: ring1_addr: 10.0.0.1"}},
+	"an address twice":            {cluster{nodes: linked("10.0.0.1", "10.0.0.2", "10.0.0.1")}, []string{"duplicate-address error: ring0_addr: 10.0.0.1"}},
+	"an address in two spellings": {cluster{nodes: linked("fd00::1", "fd00::2", "fd00:0:0::0001")}, []string{"duplicate-address error: ring0_addr: fd00:0:0::0001"}},
+	"an address on another link":  {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.0.1", "10.0.0.3 10.0.1.3")}, []string{"duplicate-address error: ring1_addr: 10.0.0.1"}},
+	"an address for two links":    {cluster{nodes: linked("10.0.0.1 10.0.0.1", "10.0.0.2 10.0.1.2", "10.0.0.3 10.0.1.3")}, []string{"shared-address warning: ring1_addr: 10.0.0.1"}},
+	"an address that is none":     {cluster{nodes: linked("10.0.0.1", "10.0.0.256", "10.0.0.3")}, []string{"unresolvable error: ring0_addr: 10.0.0.256"}},
+	"an address of 2.4 that is none": {cluster{release: corosyncconf.V24, totem: "transport: udpu; rrp_mode: passive", nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.256 10.0.1.2", "10.0.0.3 10.0.1.3/24")},
+		[]string{"unresolvable error: ring0_addr: 10.0.0.256", "unresolvable error: ring1_addr: 10.0.1.3/24"}},
 	"a host name twice":             {cluster{nodes: linked("a.example.com", "b.example.com", "A.example.com.")}, []string{"duplicate-address error: ring0_addr: A.example.com."}},
 	"a loopback address":            {cluster{nodes: linked("10.0.0.1", "127.0.1.1", "10.0.0.3")}, []string{"loopback error: ring0_addr: 127.0.1.1"}},
 	"loopback by name and twice":    {cluster{nodes: linked("localhost", "fd00::2", "::1")}, []string{"loopback error: ring0_addr: localhost", "loopback error: ring0_addr: ::1"}},
@@ -181,6 +185,73 @@ func TestWhatIsMissingIsNotSaidOfAHalfFile(t *testing.T) {
 	for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
 		if x.Code != corosyncconf.CodeSyntax {
 			t.Errorf("%s: %s", x.Code, x.Message)
+		}
+	}
+}
+
+// TestTextThatIsNoAddressIsFound without a machine too: none takes it.
+func TestTextThatIsNoAddressIsFound(t *testing.T) {
+	alone := func(addr string) string { return "write " + addr + " alone: " }
+	other := "write an IP address, or a name "
+	for addr, remedy := range map[string]string{
+		"10.10.0.256": other, "10.10.0": "", "10.10.0.2.": other, "010.8.0.1": "", "08.0.0.1": other,
+		"10.10.0.2/24": alone("10.10.0.2"), "10.10.0.2,": alone("10.10.0.2"), `"10.10.0.2"`: alone("10.10.0.2"), "10.10.0.2 # x": alone("10.10.0.2"),
+		"10.10.0.2\t# x": alone("10.10.0.2"), "10.10.0.2:5405": alone("10.10.0.2"), "n2:5405": alone("n2"), "http://n2": alone("n2"),
+		"n2 n3": other, "n2": "", "n_2.example.com": "", "n2%eth0": other, "": other,
+		"fd00::g": other, "[fd00::2]": alone("fd00::2"), "[fd00::2]:5405": alone("fd00::2"), "fd00::2/64": alone("fd00::2"), "fd00::2": "", "fe80::2%eth0": "",
+	} {
+		c := cluster{nodes: linked("10.10.0.1", "", "10.10.0.3")}
+		c.nodes[1] += "; ring0_addr: " + addr
+		f, _ := corosyncconf.Parse("", []byte(c.text()))
+		said := ""
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			if x.Code == corosyncconf.CodeUnresolvable {
+				said = x.Remedy
+			}
+			if x.Code == corosyncconf.CodeValueRange || x.Code == corosyncconf.CodeUnresolvable && (x.RefusedBy != corosyncconf.Accepted || x.Severity != corosyncconf.Bad) {
+				t.Errorf("%q: %+v", addr, x)
+			}
+		}
+		if (said == "") != (remedy == "") || !strings.HasPrefix(said, remedy) {
+			t.Errorf("%q: remedy %q, want %q", addr, said, remedy)
+		}
+		p, _ := corosyncconf.ParsePath("nodelist.node[n2].ring0_addr")
+		if err := p.Check(addr); (err == nil) != (remedy == "") {
+			t.Errorf("set to %q: %v", addr, err)
+		}
+	}
+}
+
+// TestNamesAreHeldToWhatTheyStandFor on the machine.
+func TestNamesAreHeldToWhatTheyStandFor(t *testing.T) {
+	hosts := map[string]string{"n1": "127.0.1.1", "n2": "10.0.0.2", "n3": "10.0.0.2", "any": "0.0.0.0", "group": "239.1.1.1"}
+	m := &corosyncconf.Machine{Hostname: "n1", Lookup: func(name string, _ int) ([]netip.Addr, error) {
+		ip, err := netip.ParseAddr(hosts[name])
+		return []netip.Addr{ip}, err
+	}}
+	for name, tt := range map[string]struct {
+		addrs []string
+		want  []string // words of the messages
+	}{
+		"loopback, as Debian's /etc/hosts has it": {[]string{"n1", "n2", "10.0.0.3"}, []string{"n1 (127.0.1.1) is the node itself"}},
+		"two names of one address":                {[]string{"10.0.0.1", "n2", "n3"}, []string{"n3 (10.0.0.2), which line 16 "}},
+		"a name and its address":                  {[]string{"10.0.0.1", "n2", "10.0.0.2"}, []string{"10.0.0.2, which line 16 "}},
+		"any node":                                {[]string{"10.0.0.1", "any", "group"}, []string{"any (0.0.0.0) is not an address", "group (239.1.1.1) is not an address"}},
+		"loopback in another spelling":            {[]string{"10.0.0.1", "127.1", "0x7f.0.0.3"}, []string{"127.1 (127.0.0.1) is the node itself", "0x7f.0.0.3 (127.0.0.3) is the node itself"}},
+		"one address in two spellings":            {[]string{"10.1", "10.0.0.1", "10.0.0.3"}, []string{"10.0.0.1, which line 11 "}},
+		"names of their own":                      {[]string{"10.0.0.1", "n2", "10.0.0.3"}, nil},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(cluster{nodes: linked(tt.addrs...)}.text()))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31, Here: m}) {
+			got = append(got, x.Message)
+		}
+		ok := len(got) == len(tt.want)
+		for i := range min(len(got), len(tt.want)) {
+			ok = ok && strings.Contains(got[i], tt.want[i])
+		}
+		if !ok {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

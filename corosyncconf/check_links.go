@@ -159,7 +159,8 @@ func (t *totem) commonLinks() map[uint32]setting {
 		return nil
 	}
 	var common map[uint32]setting
-	for _, links := range of {
+	for _, pos := range slices.Sorted(maps.Keys(of)) {
+		links := of[pos]
 		if common == nil {
 			common = maps.Clone(links)
 		}
@@ -236,6 +237,9 @@ func (t *totem) address(s setting) address {
 		return address{}
 	}
 	a := t.resolve(s.text, t.ipVersion)
+	if !a.known() {
+		t.noAddress(s)
+	}
 	if a.failed && !t.failed[s.line] {
 		t.failed[s.line] = true
 		why := "it is no address, and this machine knows no such name"
@@ -249,9 +253,18 @@ func (t *totem) address(s setting) address {
 		} else if s.text == "" {
 			why = "it is empty"
 		}
-		t.test(CodeUnresolvable, s.line, fmt.Sprintf("%q is no address to use: %s", s.text, why), "write an IP address, or a name that every node has in its /etc/hosts")
+		t.test(CodeUnresolvable, s.line, fmt.Sprintf("%q is no address to use: %s", s.text, why), remedyAddress(s.text))
 	}
 	return a
+}
+
+// noAddress reports a setting that, as far as one can tell without asking the
+// machine, is no address. Whether corosync refuses it, only the machine knows.
+func (t *totem) noAddress(s setting) {
+	if !isAddress(s.text) && !t.failed[s.line] {
+		t.failed[s.line] = true
+		t.report(CodeUnresolvable, Accepted, t.line(s.line), fmt.Sprintf("%q is neither an IP address nor a name that a machine can have", s.text), remedyAddress(s.text))
+	}
 }
 
 // localDefaults does what configure_link_params does: a link on which the node

@@ -90,6 +90,7 @@ func (c *checker) totem() {
 		t.linkMode()
 		t.addresses()
 	}
+	c.ipVersion = t.ipVersion
 	if v, ok := t.number("totem.version"); !ok || v.n != 2 {
 		t.test(CodeVersion, v.line, "totem.version is not 2, and there is no other", "write version: 2 in the totem section")
 	}

@@ -67,14 +67,14 @@ func (f *File) Check(t Target) []Finding {
 	return c.findings
 }
 
-// dropSaidBetter drops findings about a value for which another one says that
-// corosync refuses it.
+// dropSaidBetter drops findings about a value of which another one says what
+// comes of it.
 func (c *checker) dropSaidBetter() {
-	refused := map[int]bool{}
+	said := map[int]bool{}
 	for _, f := range c.findings {
-		refused[f.Line] = refused[f.Line] || f.RefusedBy != Accepted
+		said[f.Line] = said[f.Line] || f.Severity == Bad
 	}
-	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && refused[f.Line] })
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && said[f.Line] })
 }
 
 // checker gathers findings. The checks are its methods, a file for each
@@ -85,6 +85,7 @@ type checker struct {
 	target    Target
 	version   version // of corosync that the target means
 	transport string  // the one that the release uses
+	ipVersion string  // which addresses it takes a name for, once totem is done
 	findings  []Finding
 
 	// read is the file as that version understands it, once syntax is done, and
