@@ -65,6 +65,8 @@ var lives = map[string]struct {
 	"a node that outweighs others":  {cluster{nodes: votes(1, 3, 1)}, []string{"one-failure warning: quorum_votes: 3"}},
 	"a node that is worth two":      {cluster{nodes: votes(1, 2, 1, 1)}, nil},
 
+	"a device without a model":           {cluster{quorum: "device {; votes: 1; }"}, []string{"device-incomplete error: device {"}},
+	"a device of a model that is none":   {cluster{quorum: "device {; model: disk; votes: 1; }"}, []string{"device-incomplete error: model: disk"}},
 	"a device without a host":            {cluster{nodes: nodes(2), quorum: "device {; model: net; votes: 1; }"}, []string{"device-incomplete error: model: net"}},
 	"a device without a host in its net": {cluster{nodes: nodes(2), quorum: "device {; model: net; votes: 1; net {; tls: off; }; }"}, []string{"device-incomplete error: net {"}},
 	"a device for no name":               {cluster{without: "cluster_name", nodes: nodes(2), quorum: device("votes: 1")}, []string{"device-incomplete error: totem {"}},
@@ -111,23 +113,26 @@ var lives = map[string]struct {
 	"more nodes than are supported": {cluster{nodes: nodes(33)}, []string{"many-nodes warning: node {"}},
 	"more nodes than there is room": {cluster{nodes: linked(addresses(385)...)}, []string{"too-many-nodes error: node {"}},
 
-	"no config_version":      {cluster{without: "config_version"}, []string{"no-config-version warning: totem {"}},
-	"config_version 0":       {cluster{without: "config_version: 1", totem: "config_version: 0"}, []string{"no-config-version warning: config_version: 0"}},
-	"no cluster_name":        {cluster{without: "cluster_name"}, []string{"no-cluster-name warning: totem {"}},
-	"no encryption":          {cluster{without: "secauth"}, []string{"unencrypted warning: totem {"}},
-	"secauth off":            {cluster{without: "secauth: on", totem: "secauth: off"}, []string{"unencrypted warning: secauth: off"}},
-	"no cipher":              {cluster{totem: "crypto_cipher: none"}, []string{"unencrypted warning: crypto_cipher: none"}},
-	"cipher and hash":        {cluster{without: "secauth", totem: "crypto_cipher: aes128; crypto_hash: sha512"}, nil},
-	"an old hash":            {cluster{totem: "crypto_hash: md5"}, []string{"weak-crypto warning: crypto_hash: md5"}},
-	"an aging hash":          {cluster{totem: "crypto_hash: sha1"}, []string{"weak-crypto warning: crypto_hash: sha1"}},
-	"the hash of 2.4":        {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_hash: sha1"}, nil},
-	"an old cipher of 2.4":   {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_cipher: 3des"}, []string{"weak-crypto warning: crypto_cipher: 3des"}},
-	"encryption of 2.4":      {cluster{release: corosyncconf.V24, without: "secauth", totem: "transport: udpu"}, nil},
-	"no encryption with 2.4": {cluster{release: corosyncconf.V24, without: "secauth: on", totem: "transport: udpu; secauth: off"}, []string{"unencrypted warning: secauth: off"}},
-	"a key for everybody":    {cluster{totem: "key: " + strings.Repeat("k", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("k", 128)}},
-	"an old transport":       {cluster{without: "secauth", totem: "transport: udpu"}, []string{"deprecated-transport warning: transport: udpu"}},
-	"the transport of 3.0":   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
-	"broadcast":              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
+	"no config_version":                      {cluster{without: "config_version"}, []string{"no-config-version warning: totem {"}},
+	"config_version 0":                       {cluster{without: "config_version: 1", totem: "config_version: 0"}, []string{"no-config-version warning: config_version: 0"}},
+	"no cluster_name":                        {cluster{without: "cluster_name"}, []string{"no-cluster-name warning: totem {"}},
+	"no encryption":                          {cluster{without: "secauth"}, []string{"unencrypted warning: totem {"}},
+	"secauth off":                            {cluster{without: "secauth: on", totem: "secauth: off"}, []string{"unencrypted warning: secauth: off"}},
+	"no cipher":                              {cluster{totem: "crypto_cipher: none"}, []string{"unencrypted warning: crypto_cipher: none"}},
+	"cipher and hash":                        {cluster{without: "secauth", totem: "crypto_cipher: aes128; crypto_hash: sha512"}, nil},
+	"an old hash":                            {cluster{totem: "crypto_hash: md5"}, []string{"weak-crypto warning: crypto_hash: md5"}},
+	"an aging hash":                          {cluster{totem: "crypto_hash: sha1"}, []string{"weak-crypto warning: crypto_hash: sha1"}},
+	"the hash of 2.4":                        {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_hash: sha1"}, nil},
+	"an old cipher of 2.4":                   {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_cipher: 3des"}, []string{"weak-crypto warning: crypto_cipher: 3des"}},
+	"encryption of 2.4":                      {cluster{release: corosyncconf.V24, without: "secauth", totem: "transport: udpu"}, nil},
+	"no encryption with 2.4":                 {cluster{release: corosyncconf.V24, without: "secauth: on", totem: "transport: udpu; secauth: off"}, []string{"unencrypted warning: secauth: off"}},
+	"a key for everybody":                    {cluster{totem: "key: " + strings.Repeat("k", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("k", 128)}},
+	"an old transport":                       {cluster{without: "secauth", totem: "transport: udpu"}, []string{"deprecated-transport warning: transport: udpu"}},
+	"knet with 2.4":                          {cluster{release: corosyncconf.V24, totem: "transport: knet"}, []string{"transport error: transport: knet"}},
+	"iba with 2.4":                           {cluster{release: corosyncconf.V24, totem: "transport: iba"}, nil},
+	"a transport that is none, and its keys": {cluster{totem: "transport: knte; link_mode: passive; knet_mtu: 1400"}, []string{"transport error test: transport: knte"}},
+	"the transport of 3.0":                   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
+	"broadcast":                              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
 	"broadcast and multicast": {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; mcastaddr: 239.1.1.1; }"},
 		[]string{"broadcast warning: mcastaddr: 239.1.1.1"}},
 
@@ -181,10 +186,91 @@ func addresses(count int) []string {
 // TestWhatIsMissingIsNotSaidOfAHalfFile: it may stand in a section whose end
 // is missing.
 func TestWhatIsMissingIsNotSaidOfAHalfFile(t *testing.T) {
-	f, _ := corosyncconf.Parse("", []byte("totem {\n\tversion: 2\n"))
-	for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
-		if x.Code != corosyncconf.CodeSyntax {
-			t.Errorf("%s: %s", x.Code, x.Message)
+	const usual = "write each line as "
+	for text, remedy := range map[string]string{
+		"totem {\n\tversion: 2\n":                                   usual,
+		"totem {\n\tversion: 2\n\tinterface {\n\t\tx: 1\n}\n":       usual,
+		"totem {\n\tversion: 2\n" + twoNodes:                        "is the closing brace of totem missing above line 3, where nodelist begins?",
+		strings.Replace(twoNodes, "\t}\n", "", 1) + "quorum {\n}\n": "is the closing brace of nodelist missing above line 12, where quorum begins?",
+	} {
+		f, _ := corosyncconf.Parse("", []byte(text))
+		for _, r := range corosyncconf.Releases() {
+			for _, x := range f.Check(corosyncconf.Target{Release: r}) {
+				if x.Code != corosyncconf.CodeSyntax || !strings.HasPrefix(x.Remedy, remedy) {
+					t.Errorf("%q: %s: %s; %s", text, x.Code, x.Message, x.Remedy)
+				}
+			}
+		}
+	}
+}
+
+// TestOneMistakeIsOneFinding: advice that was followed to the letter destroyed
+// the file.
+func TestOneMistakeIsOneFinding(t *testing.T) {
+	good := cluster{}.text()
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"a section misspelt": {strings.Replace(good, "nodelist {", "nodeslist {", 1), []string{
+			"unknown-section: write nodelist, if that is meant, or remove the section", "local-node: write a nodelist with all nodes"}},
+		"a section within another": {strings.Replace(strings.Replace(good, "}\nnodelist", "nodelist", 1), "}\nquorum", "}\n}\nquorum", 1), []string{
+			"unknown-section: close totem above it: nodelist is no part of another section", "local-node: write a nodelist with all nodes"}},
+		"a byte order mark": {"\ufeff" + good, []string{
+			"invisible-character: type the line anew, or replace the character by a space", "key-name: use only letters, digits and . _ / : - in names"}},
+		"a byte order mark before a comment": {"\ufeff# mine\n" + good, []string{
+			"invisible-character: type the line anew, or replace the character by a space", "syntax: write each line as \"name {\", \"key: value\", \"}\" or \"# comment\", and close every section"}},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(tt.text))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			got = append(got, string(x.Code)+": "+x.Remedy)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(slices.Sorted(slices.Values(tt.want)), got); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestLongListsOfFindingsAreCut, and the worst is among what is left.
+func TestLongListsOfFindingsAreCut(t *testing.T) {
+	text := cluster{totem: "token: x"}.text() + "other {\n}\n" + strings.Repeat("totme {\n}\n", 5000)
+	f, _ := corosyncconf.Parse("", []byte(text))
+	all := f.Check(corosyncconf.Target{Release: corosyncconf.V31})
+	if last := all[len(all)-1]; len(all) != 1001 || last.Code != corosyncconf.CodeMore || last.Message != "and 4002 more" {
+		t.Errorf("%d findings, the last is %+v", len(all), last)
+	}
+	if !slices.ContainsFunc(all, func(f corosyncconf.Finding) bool { return f.RefusedBy == corosyncconf.ByParser }) {
+		t.Error("what corosync refuses is missing")
+	}
+	g, _ := corosyncconf.Parse("", []byte(text+"tottem {\n}\n"))
+	if worse := corosyncconf.Worse(f, g, corosyncconf.Target{Release: corosyncconf.V31}); len(worse) != 1 {
+		t.Errorf("%d findings come with one line more", len(worse))
+	}
+}
+
+// TestEachNodeThatLacksALinkIsNamed at its own lines.
+func TestEachNodeThatLacksALinkIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cluster
+		want []string
+	}{
+		"two of three": {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2", "10.0.0.3")}, []string{
+			"15 test n2 has no address on link 1, which other nodes have", "20 test n3 has no address on link 1, which other nodes have"}},
+		"none of them": {cluster{totem: "interface {; linknumber: 1; mcastport: 5410; }"}, []string{"8 test no node has an address on link 1, which this section is about"}},
+		"as many on each link": {cluster{nodes: append(linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.1.2"), "name: n3; nodeid: 3; ring0_addr: 10.0.0.3", "name: n4; nodeid: 4; ring1_addr: 10.0.1.4")}, []string{
+			"21 n3 has no address on link 1, which other nodes have", "26 n4 has no address on link 0, which other nodes have"}},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(tt.text()))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			if x.Code == corosyncconf.CodeUnevenLinks {
+				got = append(got, strings.Join(strings.Fields(fmt.Sprint(x.Line, " ", x.RefusedBy, " ", x.Message)), " "))
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -216,7 +302,7 @@ func TestTextThatIsNoAddressIsFound(t *testing.T) {
 			t.Errorf("%q: remedy %q, want %q", addr, said, remedy)
 		}
 		p, _ := corosyncconf.ParsePath("nodelist.node[n2].ring0_addr")
-		if err := p.Check(addr); (err == nil) != (remedy == "") {
+		if err := p.Check(addr, corosyncconf.V31); (err == nil) != (remedy == "") {
 			t.Errorf("set to %q: %v", addr, err)
 		}
 	}

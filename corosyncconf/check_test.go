@@ -177,7 +177,7 @@ func TestTheTableOfKeysIsSound(t *testing.T) {
 			t.Errorf("%s is a number without a range", name)
 		}
 		for _, r := range corosyncconf.Releases() {
-			if d := k.DefaultIn(r); d != "" && k.KnownIn(r) && k.Type == corosyncconf.Choice && !slices.Contains(k.Values, d) && d != "0" {
+			if d := k.DefaultIn(r); d != "" && k.KnownIn(r) && k.Type == corosyncconf.Choice && !slices.Contains(k.ValuesIn(r), d) && d != "0" {
 				t.Errorf("%s: default %q of %s is none of %q", name, d, r, k.Values)
 			}
 		}
@@ -245,15 +245,15 @@ func TestWorseIsWhatAnEditBrings(t *testing.T) {
 		want     []corosyncconf.Code
 	}{
 		"nothing":          {even, even, nil},
-		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"a warning":        {even, file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), []corosyncconf.Code{"unknown-key"}},
 		"a second warning": {file("tokne: 1\n"), file("tokne: 1\nconsnsus: 1\n"), []corosyncconf.Code{"unknown-key"}},
 		"less of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
 			file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
 		"more of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
-			file("", node(1, "ring1_addr: 10.1.0.1\nring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+			file("", node(1, "ring1_addr: 10.1.0.1\nring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"one link mended, another broken": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
-			file("", node(1, "ring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+			file("", node(1, "ring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"a link of some nodes on fewer": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")),
 			file("", node(1, ""), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
 		"the same error at another node": {file("", node(1, "ring0_addr: 127.0.0.1\n"), node(2, ""), node(3, "")),

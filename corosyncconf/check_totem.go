@@ -168,6 +168,8 @@ func (t *totem) crypto() {
 			t.via = s.text
 		case t.target.Release == V31:
 			t.test(CodeTransport, s.line, fmt.Sprintf("corosync has no transport %q: there are knet, udpu and udp", s.text), "write knet, unless there is a reason not to")
+		case t.target.Release == V24: // totemconfig.c:totem_config_read
+			t.report(CodeTransport, Accepted, t.line(s.line), fmt.Sprintf("corosync 2.4 has no transport %q, and takes udp, which is multicast, without a word", s.text), "write udpu, or install corosync 3 on all nodes")
 		}
 	}
 
@@ -190,7 +192,7 @@ func (t *totem) crypto() {
 	}{{"crypto_hash", &hash}, {"crypto_cipher", &cipher}} {
 		s, ok := t.str("totem." + key.name)
 		k, _ := LookupKey("totem", key.name)
-		if ok && (slices.Contains(k.Values, s.text) || t.version.before(version{3, 0, 2}) && s.text == "3des") {
+		if ok && (slices.Contains(k.ValuesIn(t.target.Release), s.text) || t.version.before(version{3, 0, 2}) && s.text == "3des") {
 			*key.value = s.text
 			if s.text != "none" || by == nil {
 				by = s.line

@@ -123,9 +123,9 @@ func (p KeyPath) Key() (Key, bool) { return LookupKey(p.section, p.key) }
 
 // Check says what keeps a value from being set, by the table of keys: a key
 // that it does not have, with the one that was probably meant, or a value that
-// the key does not take. File.Set itself refuses only what corosync's parser
-// refuses.
-func (p KeyPath) Check(value string) error {
+// the key does not take in the release. File.Set itself refuses only what
+// corosync's parser refuses.
+func (p KeyPath) Check(value string, r Release) error {
 	if p.key == "" {
 		return fmt.Errorf("%s is a section: name a key in it", p)
 	}
@@ -135,11 +135,11 @@ func (p KeyPath) Check(value string) error {
 	}
 	if p.section == "totem.interface" && p.which != "" {
 		number, _ := LookupKey(p.section, "linknumber")
-		if want := number.refuses(p.which); want != "" {
+		if want := number.refuses(p.which, r); want != "" {
 			return fmt.Errorf("the number of a link is %s, not %s", want, p.which)
 		}
 	}
-	if want := k.refuses(value); want != "" {
+	if want := k.refuses(value, r); want != "" {
 		return fmt.Errorf("%s takes %s, not %q", p, want, value)
 	}
 	return nil

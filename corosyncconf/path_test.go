@@ -111,7 +111,7 @@ func TestCheckOfValues(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := ""
-		if err := path(t, tt.path).Check(tt.value); err != nil {
+		if err := path(t, tt.path).Check(tt.value, corosyncconf.V31); err != nil {
 			got = err.Error()
 		}
 		if got != tt.want {

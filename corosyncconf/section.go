@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -230,7 +231,7 @@ func (s *Section) set(key, value string) error {
 	case strings.Contains(value, "{"):
 		return fmt.Errorf("value %q contains '{', which corosync takes for the start of a section", value)
 	}
-	if _, msg := s.checkOption(key, value); msg != "" {
+	if msg := s.refuses(key, value); msg != "" {
 		return errors.New(msg)
 	}
 	if msg := s.checkLabel(key, value); msg != "" {
@@ -264,6 +265,19 @@ func (s *Section) set(key, value string) error {
 		s.file.insert(at, l)
 	}
 	return nil
+}
+
+// refuses says why corosync's parser refuses an option of s: that of the
+// release that the file is edited for.
+func (s *Section) refuses(key, value string) string {
+	code, msg := s.checkOption(key, value)
+	if s.file.edited != V24 || msg != "" && code != CodeBadValue {
+		return msg
+	}
+	if r := s.rule24(key); r != nil && !r.ok(value) {
+		return r.refusal(join(s.path, key), value)
+	}
+	return ""
 }
 
 // newLine returns a line fit to be written.
@@ -599,6 +613,10 @@ func (s *Section) remove() {
 // directly above it, as Unset does, and the blank lines that set it off. It
 // reports whether child was a section directly in s.
 //
+// A comment stays at the head of the file, and above the first of sections of a
+// name that follow each other directly, unless it names the one that goes: it is
+// about all of them.
+//
 // Blank lines above stay where a comment above them, which belongs to no
 // section, would else come to stand directly above the next one.
 func (s *Section) RemoveSection(child *Section) bool {
@@ -607,6 +625,9 @@ func (s *Section) RemoveSection(child *Section) bool {
 	}
 	f := s.file
 	from, to := s.comments(child.open.num-1), child.after()
+	if s.isAboutMore(child, from) {
+		from = child.open.num - 1
+	}
 	more := to < s.end()
 	switch gap := s.blanks(from); {
 	case gap == s.begin() && gap == from:
@@ -617,4 +638,24 @@ func (s *Section) RemoveSection(child *Section) bool {
 	}
 	f.remove(from, to)
 	return true
+}
+
+// isAboutMore reports whether the comment lines from index from on, directly
+// above child, are about more than child.
+func (s *Section) isAboutMore(child *Section, from int) bool {
+	f, open, next := s.file, child.open.num-1, child.after()
+	switch {
+	case from == open:
+		return false
+	case s.open == nil && from == 0:
+		return true
+	case next >= s.end() || f.lines[next].section == nil || f.lines[next].keyText() != child.Name():
+		return false
+	case from > s.begin() && f.lines[from-1].kind != blank:
+		return false
+	}
+	name, _ := child.Get("name")
+	return name == "" || !slices.ContainsFunc(f.lines[from:open], func(l *line) bool {
+		return slices.Contains(strings.FieldsFunc(l.raw, notInHostname), name)
+	})
 }

@@ -48,7 +48,7 @@ users and directories. The release is then that of the corosync here.`,
 			}
 			t := corosyncconf.Target{Release: r}
 			if here {
-				t.Here = cluster.Here(c.Context())
+				t.Here = cluster.Here(c.Context(), f.Hosts()...)
 				if !c.Flags().Changed("for") {
 					t.Release = a.releaseHere(t.Here)
 				}

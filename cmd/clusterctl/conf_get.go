@@ -111,7 +111,7 @@ func notSet(name string, path corosyncconf.KeyPath) error {
 	remedy := ""
 	if k, known := path.Key(); known && k.Default != "" && !slices.Contains(depends, k.Name) {
 		remedy = strings.TrimSpace(fmt.Sprintf("corosync %s then takes %s %s", corosyncconf.V31, k.Default, k.Unit))
-	} else if err := path.Check(""); !known && path.Name() != "" && err != nil {
+	} else if err := path.Check("", corosyncconf.V31); !known && path.Name() != "" && err != nil {
 		remedy = err.Error()
 	}
 	return confProblem(cluster.CodeNotSet, remedy, "%s is not set in %s", path, name)

@@ -93,12 +93,21 @@ refused.`,
 	return c
 }
 
+// releaseOr31 is the release that the file is for, as far as that is known yet.
+func (e *confEdit) releaseOr31() corosyncconf.Release {
+	r, err := parseRelease(e.release)
+	if err != nil { // said when the changes are made
+		return corosyncconf.V31
+	}
+	return r
+}
+
 // add adds a change at the path.
 func (e *confEdit) add(path string, change confSetting) {
 	p, err := corosyncconf.ParsePath(path)
 	remedy := ""
 	if err == nil && !change.unset && !e.force {
-		if err = p.Check(change.value); err != nil {
+		if err = p.Check(change.value, e.releaseOr31()); err != nil {
 			remedy = "or add --force, which sets all that corosync's parser takes"
 		}
 	}
@@ -169,10 +178,12 @@ func (e *confEdit) apply(f *confFile) (*corosyncconf.File, error) {
 			"%v: what belongs to which section is not clear", f.errs[i])
 	}
 	after := f.Clone()
+	after.EditFor(e.releaseOr31())
 	if err := e.edit(after); err != nil {
 		return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
 	}
-	if !bytes.Equal(after.Bytes(), f.data) && after.ConfigVersion() == f.ConfigVersion() {
+	told := slices.ContainsFunc(e.changes, func(c confSetting) bool { return c.path.String() == "totem.config_version" })
+	if !told && !bytes.Equal(after.Bytes(), f.data) {
 		if err := after.BumpVersion(); err != nil {
 			return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
 		}
@@ -207,7 +218,7 @@ func (e *confEdit) edit(f *corosyncconf.File) error {
 		}
 		found, err := f.Unset(change.path)
 		if _, known := change.path.Key(); err == nil && !found && !known && change.path.Name() != "" {
-			err = change.path.Check("")
+			err = change.path.Check("", e.releaseOr31())
 		}
 		if err != nil {
 			return err
