@@ -91,6 +91,10 @@ func (s *Section) standsAlone() bool {
 // unknown reports a key that the table does not have.
 func (c *checker) unknown(s *Section, l *line) {
 	key := l.keyText()
+	if link, ok := ringKey(key); ok && s.path == "nodelist.node" && link < maxLinks {
+		c.reportKey(CodeUnknownKey, l, fmt.Sprintf("corosync takes %s for %s, and other programs do not know it", key, linkKey(int(link))), "write "+linkKey(int(link)))
+		return
+	}
 	remedy := remedySpelling(key, keysIn(s.path), "remove the line")
 	for _, k := range keys {
 		if k.matches(key) {
@@ -133,14 +137,24 @@ func (c *checker) key(k Key, l *line) {
 		c.reportKey(CodeKeyTransport, l, fmt.Sprintf("%s does nothing with transport %s: it is for %s", path, c.transport, strings.Join(k.Transports, " and ")),
 			"remove the line, or change the transport")
 	}
-	if text, _, ok := strings.Cut(value, " #"); ok {
+	if text, ok := beforeComment(value); ok {
 		c.report(CodeTrailing, Accepted, l, fmt.Sprintf("the value of %s is %q: there are no comments after a value", path, value),
-			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", strings.TrimRight(text, " \t")))
+			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", text))
 		return
 	}
 	if want := k.refuses(value, c.target.Release); want != "" {
 		c.report(CodeValueRange, Accepted, l, fmt.Sprintf("%s is %q, and it takes %s", path, value, want), "give it a value that it takes, or remove the line")
 	}
+}
+
+// beforeComment returns what stands before a comment in a value.
+func beforeComment(value string) (text string, ok bool) {
+	for i := 1; i < len(value); i++ {
+		if value[i] == '#' && isBlank(value[i-1]) {
+			return trimBlanks(value[:i]), true
+		}
+	}
+	return "", false
 }
 
 // releases says which releases know the key.
@@ -277,7 +291,13 @@ var topSections = sync.OnceValue(func() []string { return sectionsIn("") })
 func keysIn(path string) []string {
 	var names []string
 	for _, k := range keys {
-		if k.Section == path {
+		switch {
+		case k.Section != path:
+		case k.Name == "ring*_addr":
+			for link := range maxLinks {
+				names = append(names, linkKey(link))
+			}
+		case !strings.Contains(k.Name, "*"):
 			names = append(names, k.Name)
 		}
 	}

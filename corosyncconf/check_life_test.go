@@ -88,7 +88,7 @@ var lives = map[string]struct {
 	"heuristics with a relative path":    {cluster{nodes: nodes(2), quorum: device("votes: 1; heuristics {; mode: on; exec_a: ping q; }")}, []string{"heuristics warning: exec_a: ping q"}},
 
 	"a name twice":            {cluster{nodes: append(nodes(3), "name: n1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"duplicate-name error: name: n1"}},
-	"a name in two spellings": {cluster{nodes: append(nodes(3), "name: N1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"duplicate-name error: name: N1"}},
+	"a name in two spellings": {cluster{nodes: append(nodes(3), "name: N1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"similar-name warning: name: N1"}},
 	"a name that is none":     {cluster{nodes: append(nodes(3), "name: my node; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"bad-name warning: name: my node"}},
 	"a name that is too long": {cluster{nodes: append(nodes(3), "name: "+strings.Repeat("n", 65)+"; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"bad-name warning: name: " + strings.Repeat("n", 65)}},
 	"a whole name":            {cluster{nodes: append(nodes(3), "name: n4.example.com; nodeid: 4; ring0_addr: 10.99.10.14")}, nil},
@@ -131,6 +131,7 @@ var lives = map[string]struct {
 	"knet with 2.4":                          {cluster{release: corosyncconf.V24, totem: "transport: knet"}, []string{"transport error: transport: knet"}},
 	"iba with 2.4":                           {cluster{release: corosyncconf.V24, totem: "transport: iba"}, nil},
 	"a transport that is none, and its keys": {cluster{totem: "transport: knte; link_mode: passive; knet_mtu: 1400"}, []string{"transport error test: transport: knte"}},
+	"an option that udpu refuses":            {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu; interface {; knet_link_priority: 2; }"}, []string{"link-option error test: knet_link_priority: 2"}},
 	"the transport of 3.0":                   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
 	"broadcast":                              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
 	"broadcast and multicast": {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; mcastaddr: 239.1.1.1; }"},
@@ -155,11 +156,13 @@ var lives = map[string]struct {
 	"both ping timers":               {cluster{totem: "interface {; knet_ping_timeout: 500; knet_ping_interval: 200; }"}, nil},
 	"SCTP":                           {cluster{totem: "interface {; knet_transport: sctp; }"}, []string{"sctp warning: knet_transport: sctp"}},
 
-	"a log without a file":      {cluster{rest: "logging {; to_logfile: yes; }"}, []string{"logfile warning: to_logfile: yes"}},
-	"a file without a log":      {cluster{rest: "logging {; logfile: /var/log/corosync.log; }"}, []string{"logfile warning: logfile: /var/log/corosync.log"}},
-	"a log file":                {cluster{rest: "logging {; to_logfile: on; logfile: /var/log/corosync.log; }"}, nil},
-	"a log file for a part":     {cluster{rest: "logging {; logger_subsys {; subsys: QUORUM; to_logfile: yes; logfile: /var/log/quorum.log; }; }"}, nil},
-	"a log file that is not on": {cluster{rest: "logging {; to_logfile: no; }"}, nil},
+	"a subsystem misspelt":       {cluster{rest: "logging {; logger_subsys {; subsys: QORUM; debug: on; }; }"}, []string{"unknown-subsys warning: subsys: QORUM"}},
+	"a subsystem":                {cluster{rest: "logging {; logger_subsys {; subsys: TOTEM; debug: on; }; }"}, nil},
+	"a log without a file":       {cluster{rest: "logging {; to_logfile: yes; }"}, []string{"logfile warning: to_logfile: yes"}},
+	"a file without a log":       {cluster{rest: "logging {; logfile: /var/log/corosync.log; }"}, []string{"logfile warning: logfile: /var/log/corosync.log"}},
+	"a log file":                 {cluster{rest: "logging {; to_logfile: on; logfile: /var/log/corosync.log; }"}, nil},
+	"a log file for a part":      {cluster{rest: "logging {; logger_subsys {; subsys: QUORUM; to_logfile: yes; logfile: /var/log/quorum.log; }; }"}, nil},
+	"a log file that is not on":  {cluster{rest: "logging {; to_logfile: no; }"}, nil},
 }
 
 // linked returns nodes with these addresses on links 0, 1 and so on.

@@ -12,6 +12,7 @@ import (
 // Codes of nodes that get in each other's way.
 const (
 	CodeDuplicateName Code = "duplicate-name"
+	CodeSimilarName   Code = "similar-name"
 	CodeDuplicateAddr Code = "duplicate-address"
 	CodeSharedAddr    Code = "shared-address"
 	CodeLoopback      Code = "loopback"
@@ -25,6 +26,7 @@ const (
 
 var nodeCodes = []CodeInfo{
 	{CodeDuplicateName, Bad, "a name that two nodes have: both take themselves for the same one"},
+	{CodeSimilarName, Warning, "two names that differ in capitals only: corosync tells them apart, and name services do not"},
 	{CodeDuplicateAddr, Bad, "an address that two nodes have"},
 	{CodeSharedAddr, Warning, "a node with one address on two links, which then fail together"},
 	{CodeLoopback, Bad, "a loopback address, at which other nodes do not reach the node"},
@@ -70,7 +72,11 @@ func (c *checker) names() {
 			c.report(CodeBadName, Accepted, at, fmt.Sprintf("no machine can have the host name %q", n.Name), "name the node as uname -n on it says")
 		}
 		name := strings.ToLower(n.Name)
-		if first := seen[name]; first != nil {
+		if first := seen[name]; first != nil && first.valueText() != n.Name {
+			c.report(CodeSimilarName, Accepted, at, fmt.Sprintf("node name %s differs in capitals only from %s on line %d", n.Name, first.valueText(), first.num),
+				"name each node as uname -n on it says")
+			continue
+		} else if first != nil {
 			c.report(CodeDuplicateName, Accepted, at, fmt.Sprintf("node name %s stands on line %d already: both machines take themselves for one node", n.Name, first.num),
 				"name each node as uname -n on it says")
 			continue
@@ -93,7 +99,7 @@ func (c *checker) addresses() {
 	}
 	seen := map[string]owner{}
 	for _, n := range c.conf.Nodes {
-		if len(n.Addrs) == 0 && c.target.Release > V24 && len(c.conf.Nodes) > 1 {
+		if len(n.Addrs) == 0 && !c.hasRing(n) && c.target.Release > V24 && len(c.conf.Nodes) > 1 {
 			c.report(CodeNoAddress, Accepted, c.nodeLine(n, "name"), fmt.Sprintf("%s has no address: it can never join, and its votes are expected all the same", cmp.Or(n.Label(), "a node")),
 				"give it a ring0_addr and a nodeid, or remove it")
 		}
@@ -139,6 +145,19 @@ func (c *checker) addresses() {
 	}
 }
 
+// hasRing reports whether corosync finds an address of the node, however its key
+// is spelt.
+func (c *checker) hasRing(n Node) bool {
+	for _, part := range c.nodeSections(n) {
+		for l := range part.body() {
+			if _, ok := ringKey(l.keyText()); ok && l.kind == option {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // normal returns the one spelling of an address in its usual form, or of a name.
 func normal(addr string) string {
 	if a, err := netip.ParseAddr(addr); err == nil {
@@ -156,12 +175,17 @@ func isLoopbackName(name string) bool {
 // nodeLine returns the line that counts for a key of a node, else the one that
 // opens the node.
 func (c *checker) nodeLine(n Node, key string) *line {
-	if c.nodeParts == nil {
-		c.nodeParts = c.file.nodes()
-	}
-	parts := c.nodeParts[n.Index]
+	parts := c.nodeSections(n)
 	if l := lastOption(parts, key); l != nil {
 		return l
 	}
 	return parts[len(parts)-1].open
+}
+
+// nodeSections returns the sections that a node is made of.
+func (c *checker) nodeSections(n Node) []*Section {
+	if c.nodeParts == nil {
+		c.nodeParts = c.file.nodes()
+	}
+	return c.nodeParts[n.Index]
 }

@@ -52,8 +52,17 @@ func (c *checker) syntax() {
 	var errs ErrorList
 	c.read, errs = parse(c.file.name, c.file.Bytes())
 	for _, e := range errs {
-		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.Msg, c.remedySyntax(e))
+		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.words(), c.remedySyntax(e))
 	}
+}
+
+// words is the message, with what the line says where that is not understood.
+func (e *Error) words() string {
+	const most = 60
+	if text := strings.TrimSpace(e.Text); e.Code == CodeSyntax && len(text) <= most && !strings.HasPrefix(e.Msg, missingBrace) {
+		return fmt.Sprintf("%s: %q", e.Msg, text)
+	}
+	return e.Msg
 }
 
 // remedySyntax says what to do about an error: of a section that is not closed,

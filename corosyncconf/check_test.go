@@ -65,12 +65,14 @@ func TestKeysThatDoNothingAreFound(t *testing.T) {
 		"0 for the default":                   {"totem {\n\ttoken: 0\n}\n", corosyncconf.V31, nil},
 		"a value the parser refuses":          {"totem {\n\ttoken: fast\n}\n", corosyncconf.V31, nil},
 		"a comment after a value":             {"totem {\n\tcluster_name: a # the old one\n}\n", corosyncconf.V31, []string{"trailing-comment warning 2:16"}},
+		"a comment after a tab":               {"totem {\n\tcluster_name: a\t# the old one\n}\n", corosyncconf.V31, []string{"trailing-comment warning 2:16"}},
 		"a # within a value":                  {"totem {\n\tcluster_name: a#b\n}\n", corosyncconf.V31, nil},
 		"a key twice":                         {"totem {\n\ttoken: 1000\n}\ntotem {\n\ttoken: 2000\n}\n", corosyncconf.V31, []string{"repeated-key warning 2:2"}},
 		"a key in two nodes":                  {"nodelist {\n\tnode {\n\t\tnodeid: 1\n\t}\n\tnode {\n\t\tnodeid: 2\n\t}\n}\n", corosyncconf.V31, nil},
 		"of two in a logger_subsys the first": {"logging {\n\tlogger_subsys {\n\t\tsubsys: A\n\t\tdebug: on\n\t\tdebug: off\n\t}\n}\n", corosyncconf.V31, []string{"repeated-key warning 5:3"}},
 		"several users":                       {"uidgid {\n\tuid: a\n\tuid: b\n}\n", corosyncconf.V31, nil},
 		"two nodelists":                       {"nodelist {\n}\nnodelist {\n}\n", corosyncconf.V31, []string{"repeated-nodelist error 3:1"}},
+		"a link in another spelling":          {"nodelist {\n\tnode {\n\t\tring01_addr: a\n\t}\n}\n", corosyncconf.V31, []string{"unknown-key warning 3:3"}},
 		"a ninth link":                        {"nodelist {\n\tnode {\n\t\tring9_addr: a\n\t}\n}\n", corosyncconf.V31, nil},
 	}
 	for name, tt := range tests {

@@ -35,7 +35,7 @@ const (
 )
 
 var totemCodes = []CodeInfo{
-	{CodeVersion, Bad, "totem.version is not 2"},
+	{CodeVersion, Bad, "totem.version is missing, or not 2"},
 	{CodeTransport, Bad, "a transport that corosync does not have"},
 	{CodeCryptoHash, Bad, "a crypto_cipher without a crypto_hash"},
 	{CodeCryptoTransport, Bad, "encryption with a transport that cannot encrypt"},
@@ -91,7 +91,10 @@ func (c *checker) totem() {
 		t.addresses()
 	}
 	c.ipVersion = t.ipVersion
-	if v, ok := t.number("totem.version"); !ok || v.n != 2 {
+	switch v, ok := t.number("totem.version"); {
+	case !ok && t.option("totem", "version") == nil:
+		t.report(CodeVersion, ByTest, t.place("totem", "version"), "totem.version is missing", "write version: 2 in the totem section")
+	case !ok || v.n != 2:
 		t.test(CodeVersion, v.line, "totem.version is not 2, and there is no other", "write version: 2 in the totem section")
 	}
 	t.timers()

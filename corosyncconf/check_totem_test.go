@@ -107,6 +107,7 @@ var refused = map[string]struct {
 	"what is as it should be": {text: conf("", "")},
 	"an empty file":           {text: "", want: []string{"local-node 0", "version 0"}},
 	"no nodelist":             {text: conf("", "logging {\n}\n"), want: []string{"local-node 0"}},
+	"no version":              {text: "totem {\n\tcluster_name: c\n}\n" + twoNodes, want: []string{"version 1"}},
 	"another version":         {text: "totem {\n\tversion: 3\n}\n" + twoNodes, want: []string{"version 2"}},
 
 	"a transport that is none":            {text: conf("\ttransport: tcp\n", ""), want: []string{"transport 4"}},

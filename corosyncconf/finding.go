@@ -96,11 +96,14 @@ func (f *File) check(t Target, most int) []Finding {
 // dropSaidBetter drops findings about a value of which another one says what
 // comes of it.
 func (c *checker) dropSaidBetter() {
-	said := map[int]bool{}
+	said, option := map[int]bool{}, map[int]bool{}
 	for _, f := range c.findings {
 		said[f.Line] = said[f.Line] || f.Severity == Bad
+		option[f.Line] = option[f.Line] || f.Code == CodeLinkOption
 	}
-	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && said[f.Line] })
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool {
+		return f.Code == CodeValueRange && said[f.Line] || f.Code == CodeKeyTransport && option[f.Line]
+	})
 }
 
 // dropAfterMark leaves of a file that begins with a byte order mark only that,
@@ -148,7 +151,7 @@ type checker struct {
 	stored  *cmap                  // see db
 	lookups map[query][]netip.Addr // the answers so far
 
-	nodeParts [][]*Section // see nodeLine
+	nodeParts [][]*Section // see nodeSections
 	braces    string       // see remedySyntax
 }
 

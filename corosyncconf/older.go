@@ -39,7 +39,7 @@ func (c *checker) syntaxOlder() {
 			crashed = at.num
 			c.crash(at)
 		default:
-			c.reportAt(e.Code, ByParser, at, e.Col, e.Msg, c.remedySyntax(e))
+			c.reportAt(e.Code, ByParser, at, e.Col, e.words(), c.remedySyntax(e))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,17 @@ func chosen(section string) string {
 	return ""
 }
 
+// sectionCalled returns the path of the section of chosenBy that has the name; empty
+// if none has.
+func sectionCalled(name string) string {
+	for _, section := range Several() {
+		if _, last := cutLast(section); last == name {
+			return section
+		}
+	}
+	return ""
+}
+
 // cutLast splits a path at its last dot.
 func cutLast(path string) (before, last string) {
 	dot := strings.LastIndexByte(path, '.')
@@ -82,6 +94,8 @@ func parsePath(text string) (KeyPath, error) {
 		p.section, p.key = cutLast(p.section)
 	}
 	switch one := chosen(before); {
+	case brackets && chosenBy[before] == "" && sectionCalled(before) != "":
+		return KeyPath{}, fmt.Errorf("did you mean %s?", sectionCalled(before)+strings.TrimPrefix(text, before))
 	case brackets && chosenBy[before] == "":
 		return KeyPath{}, fmt.Errorf("there is but one section %s: leave out [%s]", before, which)
 	case before == "totem.interface" && brackets:
@@ -145,6 +159,9 @@ func (p KeyPath) Check(value string, r Release) error {
 	return nil
 }
 
+// linkLike are keys by which the address of a node on a link may be meant.
+var linkLike = regexp.MustCompile(`^(?:ring|link)([0-7])(?:_?addr)?$`)
+
 // unknown says that the table of keys does not have p, and what it has instead.
 func (p KeyPath) unknown() error {
 	var paths []string
@@ -163,6 +180,9 @@ func (p KeyPath) unknown() error {
 		paths = append(paths, path)
 	}
 	meant := likely(join(p.section, p.key), paths)
+	if link := linkLike.FindStringSubmatch(p.key); link != nil && p.section == "nodelist.node" {
+		meant = p.section + ".ring" + link[1] + "_addr"
+	}
 	if meant == "" {
 		meant = elsewhere
 	}

@@ -323,6 +323,9 @@ func trimBlanks(s string) string {
 // and what separates the key from the value.
 func (s *Section) place(key string) (at int, indent, sep string) {
 	kin, above := s.kin(key)
+	if off := s.disabledLine(key); off != nil {
+		return off.num, off.indent(), s.file.separator()
+	}
 	switch {
 	case kin != nil:
 		at, indent, sep = kin.num, kin.indent(), kin.separator()
@@ -502,6 +505,24 @@ func (s *Section) comments(at int) int {
 // disabled reports whether a comment in s is a setting of s that is commented
 // out, as in "#timestamp: hires".
 func (s *Section) disabled(l *line) bool {
+	_, ok := LookupKey(s.path, disabledKey(l))
+	return ok
+}
+
+// disabledLine returns the last line in s on which the key is commented out, or
+// nil.
+func (s *Section) disabledLine(key string) *line {
+	var found *line
+	for l := range s.body() {
+		if l.kind == comment && disabledKey(l) == key && s.disabled(l) {
+			found = l
+		}
+	}
+	return found
+}
+
+// disabledKey returns the key that a comment would set if it were none.
+func disabledKey(l *line) string {
 	text := l.raw
 	for text != "" && (text[0] == '#' || isBlank(text[0])) {
 		text = text[1:]
@@ -509,10 +530,9 @@ func (s *Section) disabled(l *line) bool {
 	var setting line
 	setting.scan(text)
 	if setting.kind != option {
-		return false
+		return ""
 	}
-	_, ok := LookupKey(s.path, setting.keyText())
-	return ok
+	return setting.keyText()
 }
 
 // blanks returns the index in File.lines of the first of the blank lines in s

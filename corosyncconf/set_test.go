@@ -305,7 +305,7 @@ func TestSetByPathRefuses(t *testing.T) {
 	}{
 		{"a section", "", set("totem", "1"), "set totem: it is a section, and only keys have values"},
 		{"a node that is not there", "nodelist {\n node {\n  name: n1\n }\n}\n", set("nodelist.node[n3].nodeid", "1"),
-			"set nodelist.node[n3].nodeid: no node n3 in the nodelist: it has n1"},
+			"set nodelist.node[n3].nodeid: no node n3 in the nodelist: it has n1; to add it, set its name first: nodelist.node[n3].name n3"},
 		{"a node by another name than is given to it", "", set("nodelist.node[a].name", "b"),
 			"set nodelist.node[a].name: no node a in the nodelist: it is empty"},
 		{"one of several", links, set("totem.interface.ttl", "1"),
@@ -521,5 +521,17 @@ func TestCommentsThatAreAboutMoreStay(t *testing.T) {
 		if diff := cmp.Diff(tt.want, string(f.Bytes())); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
+	}
+}
+
+func TestAKeyGoesBesideItsCommentedOutSelf(t *testing.T) {
+	f, _ := corosyncconf.Parse("", []byte("totem {\n\tversion: 2\n\t# for many nodes\n\t#send_join: 80\n\n\tinterface {\n\t}\n\ttoken: 1000\n}\n"))
+	p, _ := corosyncconf.ParsePath("totem.send_join")
+	if err := f.Set(p, "90"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "totem {\n\tversion: 2\n\t# for many nodes\n\t#send_join: 80\n\tsend_join: 90\n\n\tinterface {\n\t}\n\ttoken: 1000\n}\n"
+	if diff := cmp.Diff(want, string(f.Bytes())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
