@@ -156,13 +156,13 @@ var lives = map[string]struct {
 	"both ping timers":               {cluster{totem: "interface {; knet_ping_timeout: 500; knet_ping_interval: 200; }"}, nil},
 	"SCTP":                           {cluster{totem: "interface {; knet_transport: sctp; }"}, []string{"sctp warning: knet_transport: sctp"}},
 
-	"a subsystem misspelt":       {cluster{rest: "logging {; logger_subsys {; subsys: QORUM; debug: on; }; }"}, []string{"unknown-subsys warning: subsys: QORUM"}},
-	"a subsystem":                {cluster{rest: "logging {; logger_subsys {; subsys: TOTEM; debug: on; }; }"}, nil},
-	"a log without a file":       {cluster{rest: "logging {; to_logfile: yes; }"}, []string{"logfile warning: to_logfile: yes"}},
-	"a file without a log":       {cluster{rest: "logging {; logfile: /var/log/corosync.log; }"}, []string{"logfile warning: logfile: /var/log/corosync.log"}},
-	"a log file":                 {cluster{rest: "logging {; to_logfile: on; logfile: /var/log/corosync.log; }"}, nil},
-	"a log file for a part":      {cluster{rest: "logging {; logger_subsys {; subsys: QUORUM; to_logfile: yes; logfile: /var/log/quorum.log; }; }"}, nil},
-	"a log file that is not on":  {cluster{rest: "logging {; to_logfile: no; }"}, nil},
+	"a subsystem misspelt":      {cluster{rest: "logging {; logger_subsys {; subsys: QORUM; debug: on; }; }"}, []string{"unknown-subsys warning: subsys: QORUM"}},
+	"a subsystem":               {cluster{rest: "logging {; logger_subsys {; subsys: TOTEM; debug: on; }; }"}, nil},
+	"a log without a file":      {cluster{rest: "logging {; to_logfile: yes; }"}, []string{"logfile warning: to_logfile: yes"}},
+	"a file without a log":      {cluster{rest: "logging {; logfile: /var/log/corosync.log; }"}, []string{"logfile warning: logfile: /var/log/corosync.log"}},
+	"a log file":                {cluster{rest: "logging {; to_logfile: on; logfile: /var/log/corosync.log; }"}, nil},
+	"a log file for a part":     {cluster{rest: "logging {; logger_subsys {; subsys: QUORUM; to_logfile: yes; logfile: /var/log/quorum.log; }; }"}, nil},
+	"a log file that is not on": {cluster{rest: "logging {; to_logfile: no; }"}, nil},
 }
 
 // linked returns nodes with these addresses on links 0, 1 and so on.
@@ -219,6 +219,8 @@ func TestOneMistakeIsOneFinding(t *testing.T) {
 			"unknown-section: write nodelist, if that is meant, or remove the section", "local-node: write a nodelist with all nodes"}},
 		"a section within another": {strings.Replace(strings.Replace(good, "}\nnodelist", "nodelist", 1), "}\nquorum", "}\n}\nquorum", 1), []string{
 			"unknown-section: close totem above it: nodelist is no part of another section", "local-node: write a nodelist with all nodes"}},
+		"rrp_mode none":         {cluster{totem: "rrp_mode: none"}.text(), []string{"key-release: remove the line"}},
+		"rrp_mode of two rings": {cluster{totem: "rrp_mode: passive"}.text(), []string{"key-release: write link_mode, which has the same two modes"}},
 		"a byte order mark": {"\ufeff" + good, []string{
 			"invisible-character: type the line anew, or replace the character by a space", "key-name: use only letters, digits and . _ / : - in names"}},
 		"a byte order mark before a comment": {"\ufeff# mine\n" + good, []string{
