@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit sim doctor bench oracle lint cross docs setup clean
+.PHONY: build demo test unit fuzz sim doctor bench oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -26,6 +26,13 @@ test: setup build
 # The tests that need no root and no lab.
 unit:
 	$(GO) test ./...
+
+# Each fuzz target for FUZZTIME, one after the other; the first, that what was
+# read is printed as it was, for ten minutes.
+FUZZTIME ?= 2m
+fuzz:
+	$(GO) test ./corosyncconf -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime 10m
+	for f in FuzzEdit FuzzSet FuzzSetByPath FuzzCompare; do $(GO) test ./corosyncconf -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 # Faults planted on real nodes, and how many of them doctor names first; minutes.
 doctor: setup

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"clusterctl/corosyncconf"
 )
@@ -22,16 +24,18 @@ import (
 // Here returns what corosync would learn from the machine that clusterctl runs
 // on. Nothing is changed, no secret is read and no root is needed: what only
 // root could look at is taken to be as it should be. Without corosync on the
-// machine the version is 0.0.0. The functions in it end with ctx.
-func Here(ctx context.Context) *corosyncconf.Machine {
+// machine the version is 0.0.0. The functions in it end with ctx. With the first
+// of names that is looked up all are, at once.
+func Here(ctx context.Context, names ...string) *corosyncconf.Machine {
 	m := &corosyncconf.Machine{
-		Lookup:   func(name string, family int) ([]netip.Addr, error) { return lookup(ctx, name, family) },
-		Reverse:  func(a netip.Addr) string { return reverse(ctx, a) },
-		KeySize:  keySize,
-		EnterDir: enterDir,
-		AppendTo: appendTo,
-		User:     func(name string) bool { return account(ctx, "passwd", name) },
-		Group:    func(name string) bool { return account(ctx, "group", name) },
+		Lookup:    lookups(ctx, names),
+		Reverse:   func(a netip.Addr) string { return reverse(ctx, a) },
+		KeySize:   keySize,
+		EnterDir:  enterDir,
+		AppendTo:  appendTo,
+		UserFiles: userFiles(filepath.Join(filepath.Dir(ConfPath), "uidgid.d")),
+		User:      func(name string) bool { return account(ctx, "passwd", name) },
+		Group:     func(name string) bool { return account(ctx, "group", name) },
 	}
 	m.Hostname, _ = os.Hostname() // without one no node is this machine
 	addrs, _ := net.InterfaceAddrs()
@@ -93,7 +97,52 @@ func getent(ctx context.Context, database, key string) (lines [][]string, found 
 	return lines, true, nil
 }
 
-// lookup is Machine.Lookup.
+// How long one name may take, which is as long as two name servers that do not
+// answer, and how many are asked about at once.
+const (
+	lookupTime = 10 * time.Second
+	lookupMost = 32
+)
+
+// lookups returns Machine.Lookup. When it is first asked about a name it asks
+// about all of names, which do not wait for each other then.
+func lookups(ctx context.Context, names []string) func(string, int) ([]netip.Addr, error) {
+	type query struct {
+		name   string
+		family int
+	}
+	var mu sync.Mutex
+	answers := map[query]func() ([]netip.Addr, error){}
+	room := make(chan struct{}, lookupMost)
+	ask := func(q query) func() ([]netip.Addr, error) {
+		if answers[q] == nil {
+			var found []netip.Addr
+			var err error
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				room <- struct{}{}
+				defer func() { <-room }()
+				ctx, cancel := context.WithTimeout(ctx, lookupTime)
+				defer cancel()
+				found, err = lookup(ctx, q.name, q.family)
+			}()
+			answers[q] = func() ([]netip.Addr, error) { <-done; return found, err }
+		}
+		return answers[q]
+	}
+	return func(name string, family int) ([]netip.Addr, error) {
+		mu.Lock()
+		for _, other := range names {
+			ask(query{other, family})
+		}
+		answer := ask(query{name, family})
+		mu.Unlock()
+		return answer()
+	}
+}
+
+// lookup asks for the addresses of a name.
 func lookup(ctx context.Context, name string, family int) ([]netip.Addr, error) {
 	lines, _, err := getent(ctx, map[int]string{0: "ahosts", 4: "ahostsv4", 6: "ahostsv6"}[family], name)
 	if err != nil { // there is no getent
@@ -137,6 +186,23 @@ func account(ctx context.Context, database, name string) bool {
 		_, err = user.LookupGroup(name)
 	}
 	return err == nil
+}
+
+// userFiles is Machine.UserFiles, of a directory. What cannot be read is taken to
+// be as it should be.
+func userFiles(dir string) map[string][]byte {
+	entries, _ := os.ReadDir(dir)
+	files := map[string][]byte{}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if data, err := os.ReadFile(path); err == nil {
+			files[path] = data
+		}
+	}
+	return files
 }
 
 // keySize is Machine.KeySize.

@@ -129,3 +129,41 @@ func TestHereLooksAtFiles(t *testing.T) {
 		t.Errorf("looking has made files: %v", left)
 	}
 }
+
+// TestNamesAreLookedUpAtOnce: the first is only answered when the last is asked.
+func TestNamesAreLookedUpAtOnce(t *testing.T) {
+	tools(t, map[string]string{"getent": `case "$*" in
+"ahosts -- n1") while [ ! -e "$0.asked" ]; do /bin/sleep 0.01; done; echo "10.0.0.1 STREAM n1" ;;
+"ahosts -- n9") : >"$0.asked"; echo "10.0.0.9 STREAM n9" ;;
+*) exit 2 ;;
+esac
+`})
+	m := cluster.Here(t.Context(), "n1", "n5", "n9")
+	for name, want := range map[string]string{"n1": "10.0.0.1", "n9": "10.0.0.9"} {
+		if got, err := m.Lookup(name, 0); err != nil || len(got) != 1 || got[0].String() != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got, err := m.Lookup("n5", 0); err == nil {
+		t.Errorf("n5: %v", got)
+	}
+}
+
+func TestFilesOfUsersAreRead(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"pacemaker": "uidgid {\n}\n", "pacemaker~": "x"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "old"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]byte{filepath.Join(dir, "pacemaker"): []byte("uidgid {\n}\n"), filepath.Join(dir, "pacemaker~"): []byte("x")}
+	if diff := cmp.Diff(want, cluster.UserFiles(dir)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if none := cluster.UserFiles(filepath.Join(dir, "none")); len(none) > 0 {
+		t.Errorf("of no directory: %v", none)
+	}
+}

@@ -3,6 +3,8 @@ package corosyncconf
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -43,6 +45,46 @@ func parseAddr(s string) (netip.Addr, bool) {
 		}
 	}
 	return netip.AddrFrom4(b), true
+}
+
+// isAddress reports whether a machine may take text for an address or a name:
+// whether it is one, or has the form of the other.
+func isAddress(text string) bool {
+	if _, ok := parseAddr(text); ok {
+		return true
+	}
+	if addr, _, zoned := strings.Cut(text, "%"); zoned {
+		_, err := netip.ParseAddr(addr)
+		return err == nil // the name of an interface is for the machine to know
+	}
+	return text != "" && !strings.ContainsFunc(text, notInHostname) && strings.Trim(text, "0123456789.") != ""
+}
+
+// addressIn returns the address or name that a text was probably to be; empty
+// if none comes to mind.
+func addressIn(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	if _, after, ok := strings.Cut(text, "://"); ok {
+		text = after
+	}
+	text, _, _ = strings.Cut(text, "/")
+	text = strings.Trim(text, "\"'`,; \t")
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		text = host
+	}
+	text = strings.Trim(text, "[]")
+	if !isAddress(text) {
+		return ""
+	}
+	return text
+}
+
+// remedyAddress says what to write instead of a text that is no address.
+func remedyAddress(text string) string {
+	if meant := addressIn(text); meant != "" {
+		return fmt.Sprintf("write %s alone: an address has no quotes, brackets, port, network length or comment", meant)
+	}
+	return "write an IP address, or a name that every node has in its /etc/hosts"
 }
 
 // address is what a text in the file stands for on the target.

@@ -49,7 +49,7 @@ func BenchmarkScanLines(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		var out []byte
+		out := make([]byte, 0, len(text))
 		for line := range bytes.Lines(text) {
 			out = append(out, line...)
 		}

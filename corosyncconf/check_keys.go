@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Codes of keys that a release does not know, or that do nothing there.
@@ -34,12 +35,17 @@ var keyCodes = []CodeInfo{
 // keys reports keys that the release does not know, that do nothing there, or
 // that stand twice.
 func (c *checker) keys() {
+	if c.read.unclosed() {
+		return // which section a key is in is not clear
+	}
 	c.section(c.file.root)
 	seen := map[string]*line{} // by path of the section and key
 	for _, l := range c.file.lines {
 		if s := l.section; s != nil && !s.lost {
 			c.section(s)
-			c.repeated(s, seen)
+			if isSection(s.path) {
+				c.repeated(s, seen)
+			}
 		}
 	}
 	if lists := c.file.sections("nodelist"); len(lists) > 1 {
@@ -56,8 +62,11 @@ func (c *checker) section(s *Section) {
 	if s.path != "" && !isSection(s.path) {
 		// What is within an unknown section is reported with it.
 		if s.parent.path == "" || isSection(s.parent.path) {
-			c.report(CodeUnknownSection, Accepted, s.open, fmt.Sprintf("section %q is not one of corosync's: it takes no notice of it", s.path),
-				remedySpelling(s.Name(), sectionsIn(s.parent.path), "remove the section"))
+			remedy := remedySpelling(s.Name(), sectionsIn(s.parent.path), "remove the section")
+			if s.standsAlone() {
+				remedy = fmt.Sprintf("close %s above it: %s is no part of another section", s.parent.Name(), s.Name())
+			}
+			c.report(CodeUnknownSection, Accepted, s.open, fmt.Sprintf("section %q is not one of corosync's: it takes no notice of it", s.path), remedy)
 		}
 		return
 	}
@@ -73,9 +82,19 @@ func (c *checker) section(s *Section) {
 	}
 }
 
+// standsAlone reports whether s is within another section, and by its name
+// belongs in none.
+func (s *Section) standsAlone() bool {
+	return s.parent.open != nil && slices.Contains(topSections(), s.Name()) && !isSection(join(s.parent.path, s.Name()))
+}
+
 // unknown reports a key that the table does not have.
 func (c *checker) unknown(s *Section, l *line) {
 	key := l.keyText()
+	if link, ok := ringKey(key); ok && s.path == "nodelist.node" && link < maxLinks {
+		c.reportKey(CodeUnknownKey, l, fmt.Sprintf("corosync takes %s for %s, and other programs do not know it", key, linkKey(int(link))), "write "+linkKey(int(link)))
+		return
+	}
 	remedy := remedySpelling(key, keysIn(s.path), "remove the line")
 	for _, k := range keys {
 		if k.matches(key) {
@@ -106,25 +125,36 @@ func (c *checker) key(k Key, l *line) {
 				"write linknumber instead")
 		}
 		return
-	case !k.KnownIn(c.target.Release):
-		c.reportKey(CodeKeyRelease, l, fmt.Sprintf("corosync %s takes no notice of %s: %s", c.target.Release, path, releases(k)), remedyRelease(k))
+	case !k.knownTo(c.version):
+		of := c.target.Release.String()
+		if k.From != nil {
+			of = c.version.String()
+		}
+		c.reportKey(CodeKeyRelease, l, fmt.Sprintf("corosync %s takes no notice of %s: %s", of, path, releases(k)), c.remedyRelease(k, value))
 		return
 	}
-	if k.Transports != nil && !slices.Contains(k.Transports, c.transport) {
+	if k.Transports != nil && c.transport != "" && !slices.Contains(k.Transports, c.transport) {
 		c.reportKey(CodeKeyTransport, l, fmt.Sprintf("%s does nothing with transport %s: it is for %s", path, c.transport, strings.Join(k.Transports, " and ")),
 			"remove the line, or change the transport")
 	}
-	if text, _, ok := strings.Cut(value, " #"); ok {
+	if text, ok := beforeComment(value); ok {
 		c.report(CodeTrailing, Accepted, l, fmt.Sprintf("the value of %s is %q: there are no comments after a value", path, value),
-			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", strings.TrimRight(text, " \t")))
+			fmt.Sprintf("leave %q, and put the comment on a line of its own above it", text))
 		return
 	}
-	if c.target.Release == V24 && k.Type == Choice && k.old != nil && k.old.ok(value) {
-		return
-	}
-	if want := k.refuses(value); want != "" {
+	if want := k.refuses(value, c.target.Release); want != "" {
 		c.report(CodeValueRange, Accepted, l, fmt.Sprintf("%s is %q, and it takes %s", path, value, want), "give it a value that it takes, or remove the line")
 	}
+}
+
+// beforeComment returns what stands before a comment in a value.
+func beforeComment(value string) (text string, ok bool) {
+	for i := 1; i < len(value); i++ {
+		if value[i] == '#' && isBlank(value[i-1]) {
+			return trimBlanks(value[:i]), true
+		}
+	}
+	return "", false
 }
 
 // releases says which releases know the key.
@@ -132,22 +162,34 @@ func releases(k Key) string {
 	if k.Until != 0 {
 		return fmt.Sprintf("it went with %s", k.Until+1)
 	}
+	if k.From != nil {
+		return "it came with " + k.came()
+	}
 	return fmt.Sprintf("it came with %s", k.Since)
 }
 
-func remedyRelease(k Key) string {
-	switch k.Name {
-	case "linknumber":
+func (c *checker) remedyRelease(k Key, value string) string {
+	switch {
+	case k.Name == "linknumber":
 		return "write ringnumber"
-	case "rrp_mode":
+	case k.Name == "rrp_mode" && value != "none" && c.transport == "knet":
 		return "write link_mode, which has the same two modes"
 	}
 	return "remove the line"
 }
 
-// Takes returns in words what values the key takes: "a number from 30 to
-// 4294967295 (ms)"; empty if any.
-func (k Key) Takes() string {
+// came names the versions that the key came with: "3.1.6 and 2.4.6".
+func (k Key) came() string {
+	var all []string
+	for _, v := range k.From {
+		all = append(all, version(v).String())
+	}
+	return strings.Join(all, " and ")
+}
+
+// takes returns in words what values the key takes in the release: "a number
+// from 30 to 4294967295 (ms)"; empty if any.
+func (k Key) takes(r Release) string {
 	switch k.Type {
 	case Number:
 		if k.Min == k.Max {
@@ -159,11 +201,12 @@ func (k Key) Takes() string {
 		}
 		return words
 	case Choice:
-		if len(k.Values) == 1 {
-			return k.Values[0]
+		values := k.ValuesIn(r)
+		last := len(values) - 1
+		if last == 0 {
+			return values[0]
 		}
-		last := len(k.Values) - 1
-		return strings.Join(k.Values[:last], ", ") + " or " + k.Values[last]
+		return strings.Join(values[:last], ", ") + " or " + values[last]
 	case Address:
 		return "an address or a name"
 	}
@@ -172,19 +215,19 @@ func (k Key) Takes() string {
 
 // refuses returns what the key takes if the value is not that. Most numbers
 // can be 0, which stands for the default.
-func (k Key) refuses(value string) string {
+func (k Key) refuses(value string, r Release) string {
 	switch k.Type {
 	case Number:
 		if n, ok := parseInteger(value); !ok || n > k.Max || n < k.Min && (n != 0 || k.Min < 0 || k.Name == "nodeid" || k.Name == "version") {
-			return k.Takes()
+			return k.takes(r)
 		}
 	case Choice:
-		if !slices.Contains(k.Values, value) && (k.parsed == nil || !k.parsed.ok(value)) {
-			return k.Takes()
+		if parsed := k.parsedIn(r); !slices.Contains(k.ValuesIn(r), value) && (parsed == nil || !parsed.ok(value)) {
+			return k.takes(r)
 		}
 	case Address:
-		if value == "" {
-			return k.Takes()
+		if !isAddress(value) {
+			return k.takes(r)
 		}
 	}
 	return ""
@@ -241,11 +284,20 @@ func sectionsIn(path string) []string {
 	return names
 }
 
+// topSections are the sections that are in no other.
+var topSections = sync.OnceValue(func() []string { return sectionsIn("") })
+
 // keysIn returns the names of the keys directly in the section with the path.
 func keysIn(path string) []string {
 	var names []string
 	for _, k := range keys {
-		if k.Section == path {
+		switch {
+		case k.Section != path:
+		case k.Name == "ring*_addr":
+			for link := range maxLinks {
+				names = append(names, linkKey(link))
+			}
+		case !strings.Contains(k.Name, "*"):
 			names = append(names, k.Name)
 		}
 	}

@@ -2,6 +2,7 @@ package corosyncconf_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -64,6 +65,8 @@ var lives = map[string]struct {
 	"a node that outweighs others":  {cluster{nodes: votes(1, 3, 1)}, []string{"one-failure warning: quorum_votes: 3"}},
 	"a node that is worth two":      {cluster{nodes: votes(1, 2, 1, 1)}, nil},
 
+	"a device without a model":           {cluster{quorum: "device {; votes: 1; }"}, []string{"device-incomplete error: device {"}},
+	"a device of a model that is none":   {cluster{quorum: "device {; model: disk; votes: 1; }"}, []string{"device-incomplete error: model: disk"}},
 	"a device without a host":            {cluster{nodes: nodes(2), quorum: "device {; model: net; votes: 1; }"}, []string{"device-incomplete error: model: net"}},
 	"a device without a host in its net": {cluster{nodes: nodes(2), quorum: "device {; model: net; votes: 1; net {; tls: off; }; }"}, []string{"device-incomplete error: net {"}},
 	"a device for no name":               {cluster{without: "cluster_name", nodes: nodes(2), quorum: device("votes: 1")}, []string{"device-incomplete error: totem {"}},
@@ -85,16 +88,19 @@ var lives = map[string]struct {
 	"heuristics with a relative path":    {cluster{nodes: nodes(2), quorum: device("votes: 1; heuristics {; mode: on; exec_a: ping q; }")}, []string{"heuristics warning: exec_a: ping q"}},
 
 	"a name twice":            {cluster{nodes: append(nodes(3), "name: n1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"duplicate-name error: name: n1"}},
-	"a name in two spellings": {cluster{nodes: append(nodes(3), "name: N1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"duplicate-name error: name: N1"}},
+	"a name in two spellings": {cluster{nodes: append(nodes(3), "name: N1; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"similar-name warning: name: N1"}},
 	"a name that is none":     {cluster{nodes: append(nodes(3), "name: my node; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"bad-name warning: name: my node"}},
 	"a name that is too long": {cluster{nodes: append(nodes(3), "name: "+strings.Repeat("n", 65)+"; nodeid: 4; ring0_addr: 10.99.10.14")}, []string{"bad-name warning: name: " + strings.Repeat("n", 65)}},
 	"a whole name":            {cluster{nodes: append(nodes(3), "name: n4.example.com; nodeid: 4; ring0_addr: 10.99.10.14")}, nil},
 	"nodes without names":     {cluster{nodes: []string{"nodeid: 1; ring0_addr: a", "nodeid: 2; ring0_addr: b", "nodeid: 3; ring0_addr: c"}}, nil},
 
-	"an address twice":              {cluster{nodes: linked("10.0.0.1", "10.0.0.2", "10.0.0.1")}, []string{"duplicate-address error: ring0_addr: 10.0.0.1"}},
-	"an address in two spellings":   {cluster{nodes: linked("fd00::1", "fd00::2", "fd00:0:0::0001")}, []string{"duplicate-address error: ring0_addr: fd00:0:0::0001"}},
-	"an address on another link":    {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.0.1", "10.0.0.3 10.0.1.3")}, []string{"duplicate-address error: ring1_addr: 10.0.0.1"}},
-	"an address for two links":      {cluster{nodes: linked("10.0.0.1 10.0.0.1", "10.0.0.2 10.0.1.2", "10.0.0.3 10.0.1.3")}, []string{"shared-address warning: ring1_addr: 10.0.0.1"}},
+	"an address twice":            {cluster{nodes: linked("10.0.0.1", "10.0.0.2", "10.0.0.1")}, []string{"duplicate-address error: ring0_addr: 10.0.0.1"}},
+	"an address in two spellings": {cluster{nodes: linked("fd00::1", "fd00::2", "fd00:0:0::0001")}, []string{"duplicate-address error: ring0_addr: fd00:0:0::0001"}},
+	"an address on another link":  {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.0.1", "10.0.0.3 10.0.1.3")}, []string{"duplicate-address error: ring1_addr: 10.0.0.1"}},
+	"an address for two links":    {cluster{nodes: linked("10.0.0.1 10.0.0.1", "10.0.0.2 10.0.1.2", "10.0.0.3 10.0.1.3")}, []string{"shared-address warning: ring1_addr: 10.0.0.1"}},
+	"an address that is none":     {cluster{nodes: linked("10.0.0.1", "10.0.0.256", "10.0.0.3")}, []string{"unresolvable error: ring0_addr: 10.0.0.256"}},
+	"an address of 2.4 that is none": {cluster{release: corosyncconf.V24, totem: "transport: udpu; rrp_mode: passive", nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.256 10.0.1.2", "10.0.0.3 10.0.1.3/24")},
+		[]string{"unresolvable error: ring0_addr: 10.0.0.256", "unresolvable error: ring1_addr: 10.0.1.3/24"}},
 	"a host name twice":             {cluster{nodes: linked("a.example.com", "b.example.com", "A.example.com.")}, []string{"duplicate-address error: ring0_addr: A.example.com."}},
 	"a loopback address":            {cluster{nodes: linked("10.0.0.1", "127.0.1.1", "10.0.0.3")}, []string{"loopback error: ring0_addr: 127.0.1.1"}},
 	"loopback by name and twice":    {cluster{nodes: linked("localhost", "fd00::2", "::1")}, []string{"loopback error: ring0_addr: localhost", "loopback error: ring0_addr: ::1"}},
@@ -107,23 +113,27 @@ var lives = map[string]struct {
 	"more nodes than are supported": {cluster{nodes: nodes(33)}, []string{"many-nodes warning: node {"}},
 	"more nodes than there is room": {cluster{nodes: linked(addresses(385)...)}, []string{"too-many-nodes error: node {"}},
 
-	"no config_version":      {cluster{without: "config_version"}, []string{"no-config-version warning: totem {"}},
-	"config_version 0":       {cluster{without: "config_version: 1", totem: "config_version: 0"}, []string{"no-config-version warning: config_version: 0"}},
-	"no cluster_name":        {cluster{without: "cluster_name"}, []string{"no-cluster-name warning: totem {"}},
-	"no encryption":          {cluster{without: "secauth"}, []string{"unencrypted warning: totem {"}},
-	"secauth off":            {cluster{without: "secauth: on", totem: "secauth: off"}, []string{"unencrypted warning: secauth: off"}},
-	"no cipher":              {cluster{totem: "crypto_cipher: none"}, []string{"unencrypted warning: crypto_cipher: none"}},
-	"cipher and hash":        {cluster{without: "secauth", totem: "crypto_cipher: aes128; crypto_hash: sha512"}, nil},
-	"an old hash":            {cluster{totem: "crypto_hash: md5"}, []string{"weak-crypto warning: crypto_hash: md5"}},
-	"an aging hash":          {cluster{totem: "crypto_hash: sha1"}, []string{"weak-crypto warning: crypto_hash: sha1"}},
-	"the hash of 2.4":        {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_hash: sha1"}, nil},
-	"an old cipher of 2.4":   {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_cipher: 3des"}, []string{"weak-crypto warning: crypto_cipher: 3des"}},
-	"encryption of 2.4":      {cluster{release: corosyncconf.V24, without: "secauth", totem: "transport: udpu"}, nil},
-	"no encryption with 2.4": {cluster{release: corosyncconf.V24, without: "secauth: on", totem: "transport: udpu; secauth: off"}, []string{"unencrypted warning: secauth: off"}},
-	"a key for everybody":    {cluster{totem: "key: " + strings.Repeat("k", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("k", 128)}},
-	"an old transport":       {cluster{without: "secauth", totem: "transport: udpu"}, []string{"deprecated-transport warning: transport: udpu"}},
-	"the transport of 3.0":   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
-	"broadcast":              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
+	"no config_version":                      {cluster{without: "config_version"}, []string{"no-config-version warning: totem {"}},
+	"config_version 0":                       {cluster{without: "config_version: 1", totem: "config_version: 0"}, []string{"no-config-version warning: config_version: 0"}},
+	"no cluster_name":                        {cluster{without: "cluster_name"}, []string{"no-cluster-name warning: totem {"}},
+	"no encryption":                          {cluster{without: "secauth"}, []string{"unencrypted warning: totem {"}},
+	"secauth off":                            {cluster{without: "secauth: on", totem: "secauth: off"}, []string{"unencrypted warning: secauth: off"}},
+	"no cipher":                              {cluster{totem: "crypto_cipher: none"}, []string{"unencrypted warning: crypto_cipher: none"}},
+	"cipher and hash":                        {cluster{without: "secauth", totem: "crypto_cipher: aes128; crypto_hash: sha512"}, nil},
+	"an old hash":                            {cluster{totem: "crypto_hash: md5"}, []string{"weak-crypto warning: crypto_hash: md5"}},
+	"an aging hash":                          {cluster{totem: "crypto_hash: sha1"}, []string{"weak-crypto warning: crypto_hash: sha1"}},
+	"the hash of 2.4":                        {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_hash: sha1"}, nil},
+	"an old cipher of 2.4":                   {cluster{release: corosyncconf.V24, totem: "transport: udpu; crypto_cipher: 3des"}, []string{"weak-crypto warning: crypto_cipher: 3des"}},
+	"encryption of 2.4":                      {cluster{release: corosyncconf.V24, without: "secauth", totem: "transport: udpu"}, nil},
+	"no encryption with 2.4":                 {cluster{release: corosyncconf.V24, without: "secauth: on", totem: "transport: udpu; secauth: off"}, []string{"unencrypted warning: secauth: off"}},
+	"a key for everybody":                    {cluster{totem: "key: " + strings.Repeat("k", 128)}, []string{"key-in-file warning: key: " + strings.Repeat("k", 128)}},
+	"an old transport":                       {cluster{without: "secauth", totem: "transport: udpu"}, []string{"deprecated-transport warning: transport: udpu"}},
+	"knet with 2.4":                          {cluster{release: corosyncconf.V24, totem: "transport: knet"}, []string{"transport error: transport: knet"}},
+	"iba with 2.4":                           {cluster{release: corosyncconf.V24, totem: "transport: iba"}, nil},
+	"a transport that is none, and its keys": {cluster{totem: "transport: knte; link_mode: passive; knet_mtu: 1400"}, []string{"transport error test: transport: knte"}},
+	"an option that udpu refuses":            {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu; interface {; knet_link_priority: 2; }"}, []string{"link-option error test: knet_link_priority: 2"}},
+	"the transport of 3.0":                   {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udpu"}, nil},
+	"broadcast":                              {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; }"}, nil},
 	"broadcast and multicast": {cluster{release: corosyncconf.V30, without: "secauth", totem: "transport: udp; interface {; broadcast: yes; mcastaddr: 239.1.1.1; }"},
 		[]string{"broadcast warning: mcastaddr: 239.1.1.1"}},
 
@@ -146,6 +156,8 @@ var lives = map[string]struct {
 	"both ping timers":               {cluster{totem: "interface {; knet_ping_timeout: 500; knet_ping_interval: 200; }"}, nil},
 	"SCTP":                           {cluster{totem: "interface {; knet_transport: sctp; }"}, []string{"sctp warning: knet_transport: sctp"}},
 
+	"a subsystem misspelt":      {cluster{rest: "logging {; logger_subsys {; subsys: QORUM; debug: on; }; }"}, []string{"unknown-subsys warning: subsys: QORUM"}},
+	"a subsystem":               {cluster{rest: "logging {; logger_subsys {; subsys: TOTEM; debug: on; }; }"}, nil},
 	"a log without a file":      {cluster{rest: "logging {; to_logfile: yes; }"}, []string{"logfile warning: to_logfile: yes"}},
 	"a file without a log":      {cluster{rest: "logging {; logfile: /var/log/corosync.log; }"}, []string{"logfile warning: logfile: /var/log/corosync.log"}},
 	"a log file":                {cluster{rest: "logging {; to_logfile: on; logfile: /var/log/corosync.log; }"}, nil},
@@ -177,10 +189,160 @@ func addresses(count int) []string {
 // TestWhatIsMissingIsNotSaidOfAHalfFile: it may stand in a section whose end
 // is missing.
 func TestWhatIsMissingIsNotSaidOfAHalfFile(t *testing.T) {
-	f, _ := corosyncconf.Parse("", []byte("totem {\n\tversion: 2\n"))
-	for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
-		if x.Code != corosyncconf.CodeSyntax {
-			t.Errorf("%s: %s", x.Code, x.Message)
+	const usual = "write each line as "
+	for text, remedy := range map[string]string{
+		"totem {\n\tversion: 2\n":                                   usual,
+		"totem {\n\tversion: 2\n\tinterface {\n\t\tx: 1\n}\n":       usual,
+		"totem {\n\tversion: 2\n" + twoNodes:                        "is the closing brace of totem missing above line 3, where nodelist begins?",
+		strings.Replace(twoNodes, "\t}\n", "", 1) + "quorum {\n}\n": "is the closing brace of nodelist missing above line 12, where quorum begins?",
+	} {
+		f, _ := corosyncconf.Parse("", []byte(text))
+		for _, r := range corosyncconf.Releases() {
+			for _, x := range f.Check(corosyncconf.Target{Release: r}) {
+				if x.Code != corosyncconf.CodeSyntax || !strings.HasPrefix(x.Remedy, remedy) {
+					t.Errorf("%q: %s: %s; %s", text, x.Code, x.Message, x.Remedy)
+				}
+			}
+		}
+	}
+}
+
+// TestOneMistakeIsOneFinding: advice that was followed to the letter destroyed
+// the file.
+func TestOneMistakeIsOneFinding(t *testing.T) {
+	good := cluster{}.text()
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"a section misspelt": {strings.Replace(good, "nodelist {", "nodeslist {", 1), []string{
+			"unknown-section: write nodelist, if that is meant, or remove the section", "local-node: write a nodelist with all nodes"}},
+		"a section within another": {strings.Replace(strings.Replace(good, "}\nnodelist", "nodelist", 1), "}\nquorum", "}\n}\nquorum", 1), []string{
+			"unknown-section: close totem above it: nodelist is no part of another section", "local-node: write a nodelist with all nodes"}},
+		"rrp_mode none":         {cluster{totem: "rrp_mode: none"}.text(), []string{"key-release: remove the line"}},
+		"rrp_mode of two rings": {cluster{totem: "rrp_mode: passive"}.text(), []string{"key-release: write link_mode, which has the same two modes"}},
+		"a byte order mark": {"\ufeff" + good, []string{
+			"invisible-character: type the line anew, or replace the character by a space", "key-name: use only letters, digits and . _ / : - in names"}},
+		"a byte order mark before a comment": {"\ufeff# mine\n" + good, []string{
+			"invisible-character: type the line anew, or replace the character by a space", "syntax: write each line as \"name {\", \"key: value\", \"}\" or \"# comment\", and close every section"}},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(tt.text))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			got = append(got, string(x.Code)+": "+x.Remedy)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(slices.Sorted(slices.Values(tt.want)), got); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestLongListsOfFindingsAreCut, and the worst is among what is left.
+func TestLongListsOfFindingsAreCut(t *testing.T) {
+	text := cluster{totem: "token: x"}.text() + "other {\n}\n" + strings.Repeat("totme {\n}\n", 5000)
+	f, _ := corosyncconf.Parse("", []byte(text))
+	all := f.Check(corosyncconf.Target{Release: corosyncconf.V31})
+	if last := all[len(all)-1]; len(all) != 1001 || last.Code != corosyncconf.CodeMore || last.Message != "and 4002 more" {
+		t.Errorf("%d findings, the last is %+v", len(all), last)
+	}
+	if !slices.ContainsFunc(all, func(f corosyncconf.Finding) bool { return f.RefusedBy == corosyncconf.ByParser }) {
+		t.Error("what corosync refuses is missing")
+	}
+	g, _ := corosyncconf.Parse("", []byte(text+"tottem {\n}\n"))
+	if worse := corosyncconf.Worse(f, g, corosyncconf.Target{Release: corosyncconf.V31}); len(worse) != 1 {
+		t.Errorf("%d findings come with one line more", len(worse))
+	}
+}
+
+// TestEachNodeThatLacksALinkIsNamed at its own lines.
+func TestEachNodeThatLacksALinkIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cluster
+		want []string
+	}{
+		"two of three": {cluster{nodes: linked("10.0.0.1 10.0.1.1", "10.0.0.2", "10.0.0.3")}, []string{
+			"15 test n2 has no address on link 1, which other nodes have", "20 test n3 has no address on link 1, which other nodes have"}},
+		"none of them": {cluster{totem: "interface {; linknumber: 1; mcastport: 5410; }"}, []string{"8 test no node has an address on link 1, which this section is about"}},
+		"as many on each link": {cluster{nodes: append(linked("10.0.0.1 10.0.1.1", "10.0.0.2 10.0.1.2"), "name: n3; nodeid: 3; ring0_addr: 10.0.0.3", "name: n4; nodeid: 4; ring1_addr: 10.0.1.4")}, []string{
+			"21 n3 has no address on link 1, which other nodes have", "26 n4 has no address on link 0, which other nodes have"}},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(tt.text()))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			if x.Code == corosyncconf.CodeUnevenLinks {
+				got = append(got, strings.Join(strings.Fields(fmt.Sprint(x.Line, " ", x.RefusedBy, " ", x.Message)), " "))
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestTextThatIsNoAddressIsFound without a machine too: none takes it.
+func TestTextThatIsNoAddressIsFound(t *testing.T) {
+	alone := func(addr string) string { return "write " + addr + " alone: " }
+	other := "write an IP address, or a name "
+	for addr, remedy := range map[string]string{
+		"10.10.0.256": other, "10.10.0": "", "10.10.0.2.": other, "010.8.0.1": "", "08.0.0.1": other,
+		"10.10.0.2/24": alone("10.10.0.2"), "10.10.0.2,": alone("10.10.0.2"), `"10.10.0.2"`: alone("10.10.0.2"), "10.10.0.2 # x": alone("10.10.0.2"),
+		"10.10.0.2\t# x": alone("10.10.0.2"), "10.10.0.2:5405": alone("10.10.0.2"), "n2:5405": alone("n2"), "http://n2": alone("n2"),
+		"n2 n3": other, "n2": "", "n_2.example.com": "", "n2%eth0": other, "": other,
+		"fd00::g": other, "[fd00::2]": alone("fd00::2"), "[fd00::2]:5405": alone("fd00::2"), "fd00::2/64": alone("fd00::2"), "fd00::2": "", "fe80::2%eth0": "",
+	} {
+		c := cluster{nodes: linked("10.10.0.1", "", "10.10.0.3")}
+		c.nodes[1] += "; ring0_addr: " + addr
+		f, _ := corosyncconf.Parse("", []byte(c.text()))
+		said := ""
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31}) {
+			if x.Code == corosyncconf.CodeUnresolvable {
+				said = x.Remedy
+			}
+			if x.Code == corosyncconf.CodeValueRange || x.Code == corosyncconf.CodeUnresolvable && (x.RefusedBy != corosyncconf.Accepted || x.Severity != corosyncconf.Bad) {
+				t.Errorf("%q: %+v", addr, x)
+			}
+		}
+		if (said == "") != (remedy == "") || !strings.HasPrefix(said, remedy) {
+			t.Errorf("%q: remedy %q, want %q", addr, said, remedy)
+		}
+		p, _ := corosyncconf.ParsePath("nodelist.node[n2].ring0_addr")
+		if err := p.Check(addr, corosyncconf.V31); (err == nil) != (remedy == "") {
+			t.Errorf("set to %q: %v", addr, err)
+		}
+	}
+}
+
+// TestNamesAreHeldToWhatTheyStandFor on the machine.
+func TestNamesAreHeldToWhatTheyStandFor(t *testing.T) {
+	hosts := map[string]string{"n1": "127.0.1.1", "n2": "10.0.0.2", "n3": "10.0.0.2", "any": "0.0.0.0", "group": "239.1.1.1"}
+	m := &corosyncconf.Machine{Hostname: "n1", Lookup: func(name string, _ int) ([]netip.Addr, error) {
+		ip, err := netip.ParseAddr(hosts[name])
+		return []netip.Addr{ip}, err
+	}}
+	for name, tt := range map[string]struct {
+		addrs []string
+		want  []string // words of the messages
+	}{
+		"loopback, as Debian's /etc/hosts has it": {[]string{"n1", "n2", "10.0.0.3"}, []string{"n1 (127.0.1.1) is the node itself"}},
+		"two names of one address":                {[]string{"10.0.0.1", "n2", "n3"}, []string{"n3 (10.0.0.2), which line 16 "}},
+		"a name and its address":                  {[]string{"10.0.0.1", "n2", "10.0.0.2"}, []string{"10.0.0.2, which line 16 "}},
+		"any node":                                {[]string{"10.0.0.1", "any", "group"}, []string{"any (0.0.0.0) is not an address", "group (239.1.1.1) is not an address"}},
+		"loopback in another spelling":            {[]string{"10.0.0.1", "127.1", "0x7f.0.0.3"}, []string{"127.1 (127.0.0.1) is the node itself", "0x7f.0.0.3 (127.0.0.3) is the node itself"}},
+		"one address in two spellings":            {[]string{"10.1", "10.0.0.1", "10.0.0.3"}, []string{"10.0.0.1, which line 11 "}},
+		"names of their own":                      {[]string{"10.0.0.1", "n2", "10.0.0.3"}, nil},
+	} {
+		f, _ := corosyncconf.Parse("", []byte(cluster{nodes: linked(tt.addrs...)}.text()))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31, Here: m}) {
+			got = append(got, x.Message)
+		}
+		ok := len(got) == len(tt.want)
+		for i := range min(len(got), len(tt.want)) {
+			ok = ok && strings.Contains(got[i], tt.want[i])
+		}
+		if !ok {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

@@ -159,7 +159,8 @@ func (t *totem) commonLinks() map[uint32]setting {
 		return nil
 	}
 	var common map[uint32]setting
-	for _, links := range of {
+	for _, pos := range slices.Sorted(maps.Keys(of)) {
+		links := of[pos]
 		if common == nil {
 			common = maps.Clone(links)
 		}
@@ -236,6 +237,9 @@ func (t *totem) address(s setting) address {
 		return address{}
 	}
 	a := t.resolve(s.text, t.ipVersion)
+	if !a.known() {
+		t.noAddress(s)
+	}
 	if a.failed && !t.failed[s.line] {
 		t.failed[s.line] = true
 		why := "it is no address, and this machine knows no such name"
@@ -249,9 +253,18 @@ func (t *totem) address(s setting) address {
 		} else if s.text == "" {
 			why = "it is empty"
 		}
-		t.test(CodeUnresolvable, s.line, fmt.Sprintf("%q is no address to use: %s", s.text, why), "write an IP address, or a name that every node has in its /etc/hosts")
+		t.test(CodeUnresolvable, s.line, fmt.Sprintf("%q is no address to use: %s", s.text, why), remedyAddress(s.text))
 	}
 	return a
+}
+
+// noAddress reports a setting that, as far as one can tell without asking the
+// machine, is no address. Whether corosync refuses it, only the machine knows.
+func (t *totem) noAddress(s setting) {
+	if !isAddress(s.text) && !t.failed[s.line] {
+		t.failed[s.line] = true
+		t.report(CodeUnresolvable, Accepted, t.line(s.line), fmt.Sprintf("%q is neither an IP address nor a name that a machine can have", s.text), remedyAddress(s.text))
+	}
 }
 
 // localDefaults does what configure_link_params does: a link on which the node
@@ -304,12 +317,67 @@ func (t *totem) checkLinks() {
 				"give the node the name that uname -n prints on it")
 		}
 	}
-	for _, n := range inUse[1:] {
-		if count := len(t.links[n].members); count != first {
+	t.unevenLinks(inUse)
+}
+
+// unevenLinks reports nodes that do not have the links of the others. corosync
+// only counts the nodes of each link.
+func (t *totem) unevenLinks(inUse []int) {
+	first := len(t.links[inUse[0]].members)
+	by, said := Accepted, false
+	if slices.ContainsFunc(inUse, func(n int) bool { return len(t.links[n].members) != first }) {
+		by = ByTest
+	}
+	for _, pos := range t.positions() {
+		if _, _, any := t.firstRing(pos); !any {
+			continue // said elsewhere
+		}
+		for _, n := range inUse {
+			link := t.links[n]
+			_, has := t.str(fmt.Sprintf("nodelist.node.%d.ring%d_addr", pos, n))
+			switch {
+			case has || len(link.members) == 0:
+			case t.isHere(pos) && !link.read && !link.vague: // checkLink has reported it
+				said = true
+			default:
+				t.lacks(by, pos, n, fmt.Sprintf("%s has no address on link %d, which other nodes have", t.nodeName(pos), n))
+				said = true
+			}
+		}
+	}
+	if by == Accepted {
+		return
+	}
+	for _, n := range inUse {
+		switch count := len(t.links[n].members); {
+		case count == 0:
+			t.test(CodeUnevenLinks, t.links[n].line, fmt.Sprintf("no node has an address on link %d, which this section is about", n),
+				fmt.Sprintf("remove the section, or give every node a ring%d_addr", n))
+		case count != first && !said:
 			t.test(CodeUnevenLinks, t.links[n].line, fmt.Sprintf("link %d has addresses of %d nodes, and link %d of %d: all nodes must have the same links", n, count, inUse[0], first),
 				fmt.Sprintf("give every node a ring%d_addr, or take the link out everywhere", n))
 		}
 	}
+}
+
+// lacks reports that a node has no address on a link.
+func (t *totem) lacks(by Refusal, pos uint32, link int, message string) {
+	key := linkKey(link)
+	t.add(t.line(t.nodeLine(pos)), Finding{Code: CodeUnevenLinks, Message: message, Remedy: fmt.Sprintf("give the node a %s, or take the link out everywhere", key), RefusedBy: by, missing: key})
+}
+
+func (t *totem) isHere(pos uint32) bool { return t.local.found && t.local.pos == pos }
+
+// nodeName returns how to call the node at a place of the list.
+func (t *totem) nodeName(pos uint32) string {
+	prefix := fmt.Sprintf("nodelist.node.%d.", pos)
+	if s, ok := t.str(prefix + "name"); ok && s.text != "" {
+		return s.text
+	}
+	if _, s, ok := t.firstRing(pos); ok {
+		return s.text
+	}
+	return fmt.Sprintf("node %d of the list", pos+1)
 }
 
 // checkLink checks link n by itself.
@@ -329,8 +397,7 @@ func (t *totem) checkLink(n int) {
 	}
 	if !link.read {
 		if t.local.found {
-			t.test(CodeUnevenLinks, link.line, fmt.Sprintf("link %d has addresses of other nodes, and none of this one, %s", n, t.hostname()),
-				fmt.Sprintf("give every node a ring%d_addr, or take the link out everywhere", n))
+			t.lacks(ByTest, t.local.pos, n, fmt.Sprintf("this node, %s, has no address on link %d, which other nodes have", t.nodeName(t.local.pos), n))
 		}
 		return
 	}

@@ -11,6 +11,7 @@ const (
 	CodeLogValue  Code = "log-value"
 	CodeLogFile   Code = "log-file"
 	CodeLogSubsys Code = "log-subsys"
+	CodeNoSubsys  Code = "unknown-subsys"
 	CodeObsolete  Code = "obsolete"
 )
 
@@ -18,6 +19,7 @@ var loggingCodes = []CodeInfo{
 	{CodeLogValue, Bad, "a value that corosync does not take for a key of logging"},
 	{CodeLogFile, Bad, "a file that corosync cannot log to"},
 	{CodeLogSubsys, Bad, "a subsystem whose name is too long, or one more than corosync has room for"},
+	{CodeNoSubsys, Warning, "a subsystem that corosync does not have, maybe misspelt"},
 	{CodeObsolete, Warning, "a key that still works and has been replaced by another"},
 }
 
@@ -72,6 +74,10 @@ func (c *checker) logging() {
 			c.report(CodeLogSubsys, ByTest, c.line(s.line), fmt.Sprintf("subsystem %q: the name has %d characters, and may have %d", name, len(name), maxSubsysName),
 				"use the name of a subsystem of corosync, such as TOTEM or QUORUM")
 			continue
+		}
+		known := append(c.subsystems(), "TOTEM", "KNET", "MON", "WD")
+		if meant := likely(name, known); meant != "" && !slices.Contains(known, name) {
+			c.report(CodeNoSubsys, Accepted, c.line(s.line), fmt.Sprintf("corosync has no subsystem %s", name), fmt.Sprintf("write %s, if that is meant, or remove the section", meant))
 		}
 		if !slices.Contains(seen, name) {
 			seen = append(seen, name)

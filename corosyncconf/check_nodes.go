@@ -12,6 +12,7 @@ import (
 // Codes of nodes that get in each other's way.
 const (
 	CodeDuplicateName Code = "duplicate-name"
+	CodeSimilarName   Code = "similar-name"
 	CodeDuplicateAddr Code = "duplicate-address"
 	CodeSharedAddr    Code = "shared-address"
 	CodeLoopback      Code = "loopback"
@@ -25,6 +26,7 @@ const (
 
 var nodeCodes = []CodeInfo{
 	{CodeDuplicateName, Bad, "a name that two nodes have: both take themselves for the same one"},
+	{CodeSimilarName, Warning, "two names that differ in capitals only: corosync tells them apart, and name services do not"},
 	{CodeDuplicateAddr, Bad, "an address that two nodes have"},
 	{CodeSharedAddr, Warning, "a node with one address on two links, which then fail together"},
 	{CodeLoopback, Bad, "a loopback address, at which other nodes do not reach the node"},
@@ -70,7 +72,11 @@ func (c *checker) names() {
 			c.report(CodeBadName, Accepted, at, fmt.Sprintf("no machine can have the host name %q", n.Name), "name the node as uname -n on it says")
 		}
 		name := strings.ToLower(n.Name)
-		if first := seen[name]; first != nil {
+		if first := seen[name]; first != nil && first.valueText() != n.Name {
+			c.report(CodeSimilarName, Accepted, at, fmt.Sprintf("node name %s differs in capitals only from %s on line %d", n.Name, first.valueText(), first.num),
+				"name each node as uname -n on it says")
+			continue
+		} else if first != nil {
 			c.report(CodeDuplicateName, Accepted, at, fmt.Sprintf("node name %s stands on line %d already: both machines take themselves for one node", n.Name, first.num),
 				"name each node as uname -n on it says")
 			continue
@@ -93,29 +99,42 @@ func (c *checker) addresses() {
 	}
 	seen := map[string]owner{}
 	for _, n := range c.conf.Nodes {
-		if len(n.Addrs) == 0 && c.target.Release > V24 && len(c.conf.Nodes) > 1 {
+		if len(n.Addrs) == 0 && !c.hasRing(n) && c.target.Release > V24 && len(c.conf.Nodes) > 1 {
 			c.report(CodeNoAddress, Accepted, c.nodeLine(n, "name"), fmt.Sprintf("%s has no address: it can never join, and its votes are expected all the same", cmp.Or(n.Label(), "a node")),
 				"give it a ring0_addr and a nodeid, or remove it")
 		}
 		for _, link := range slices.Sorted(maps.Keys(n.Addrs)) {
-			at, addr := c.nodeLine(n, linkKey(link)), n.Addrs[link]
-			switch {
-			case addr == "":
+			at, text := c.nodeLine(n, linkKey(link)), n.Addrs[link]
+			if text == "" {
 				continue
-			case isLoopback(addr) && len(c.conf.Nodes) > 1:
+			}
+			ip := c.resolve(text, c.ipVersion).ip.Unmap()
+			if !ip.IsValid() {
+				ip, _ = netip.ParseAddr(text) // with the name of an interface
+			}
+			addr := text // as it is shown
+			if ip.IsValid() && normal(text) != ip.String() {
+				addr = fmt.Sprintf("%s (%s)", text, ip)
+			}
+			switch {
+			case (ip.IsLoopback() || isLoopbackName(text)) && len(c.conf.Nodes) > 1:
 				c.report(CodeLoopback, Accepted, at, fmt.Sprintf("%s is the node itself, wherever it is: no other node reaches it there", addr), "give an address in the network of the link")
 				continue
-			case !isHostAddress(addr):
+			case ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 				c.report(CodeAddress, Accepted, at, fmt.Sprintf("%s is not an address that a node can have", addr), "give an address in the network of the link")
 				continue
 			}
-			if a, err := netip.ParseAddr(addr); err == nil && a.Is6() && a.IsLinkLocalUnicast() && c.target.Release > V24 {
+			if ip.Is6() && ip.IsLinkLocalUnicast() && c.target.Release > V24 {
 				// totemip.c:totemip_totemip_to_sockaddr_convert
 				c.report(CodeLinkLocal, Accepted, at, fmt.Sprintf("%s is link-local: corosync looks for it on the machine's second interface, whichever that is", addr), "give an address that is not link-local")
 			}
-			switch first, twice := seen[normal(addr)]; {
+			same := normal(text)
+			if ip.IsValid() {
+				same = ip.String()
+			}
+			switch first, twice := seen[same]; {
 			case !twice:
-				seen[normal(addr)] = owner{n, link, at}
+				seen[same] = owner{n, link, at}
 			case first.node.Index == n.Index:
 				c.report(CodeSharedAddr, Accepted, at, fmt.Sprintf("%s has %s on link %d and link %d: what breaks one breaks the other", n.Label(), addr, first.link, link),
 					"give the link an address in a network of its own, or remove it from all nodes")
@@ -126,8 +145,20 @@ func (c *checker) addresses() {
 	}
 }
 
-// normal returns the one spelling of an address; a name is one that is not
-// looked up.
+// hasRing reports whether corosync finds an address of the node, however its key
+// is spelt.
+func (c *checker) hasRing(n Node) bool {
+	for _, part := range c.nodeSections(n) {
+		for l := range part.body() {
+			if _, ok := ringKey(l.keyText()); ok && l.kind == option {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// normal returns the one spelling of an address in its usual form, or of a name.
 func normal(addr string) string {
 	if a, err := netip.ParseAddr(addr); err == nil {
 		return a.Unmap().String()
@@ -135,29 +166,26 @@ func normal(addr string) string {
 	return strings.TrimSuffix(strings.ToLower(addr), ".")
 }
 
-func isLoopback(addr string) bool {
-	a, err := netip.ParseAddr(addr)
-	return err == nil && a.Unmap().IsLoopback() ||
-		slices.Contains([]string{"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}, normal(addr))
-}
-
-// isHostAddress reports whether addr is not one of those that stand for any
-// node, or for many.
-func isHostAddress(addr string) bool {
-	a, err := netip.ParseAddr(addr)
-	a = a.Unmap()
-	return err != nil || !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+// isLoopbackName reports whether the name is one of those that every machine
+// has for itself.
+func isLoopbackName(name string) bool {
+	return slices.Contains([]string{"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}, normal(name))
 }
 
 // nodeLine returns the line that counts for a key of a node, else the one that
 // opens the node.
 func (c *checker) nodeLine(n Node, key string) *line {
-	if c.nodeParts == nil {
-		c.nodeParts = c.file.nodes()
-	}
-	parts := c.nodeParts[n.Index]
+	parts := c.nodeSections(n)
 	if l := lastOption(parts, key); l != nil {
 		return l
 	}
 	return parts[len(parts)-1].open
+}
+
+// nodeSections returns the sections that a node is made of.
+func (c *checker) nodeSections(n Node) []*Section {
+	if c.nodeParts == nil {
+		c.nodeParts = c.file.nodes()
+	}
+	return c.nodeParts[n.Index]
 }

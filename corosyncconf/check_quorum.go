@@ -226,11 +226,18 @@ func (c *checker) oneFailure(total, quorum int) {
 // device has what corosync-qdevice refuses, or cannot work with
 // (corosync-qdevice 3.0.4: qdevice-net-instance.c, qdevice-net-algo-ffsplit.c).
 func (c *checker) device() {
+	const remedy = "corosync-qdevice does not start, so the votes of the device are missing"
 	d := c.conf.Quorum.Device
-	if d == nil || d.Model != "net" {
+	if d == nil {
+		if sections := c.file.sections("quorum.device"); len(sections) > 0 {
+			c.report(CodeDevice, Accepted, sections[0].open, "the quorum device has no model: "+remedy, "add model: net, or remove the section")
+		}
 		return
 	}
-	const remedy = "corosync-qdevice does not start, so the votes of the device are missing"
+	if d.Model != "net" {
+		c.report(CodeDevice, Accepted, c.option("quorum.device", "model"), fmt.Sprintf("there is no quorum device of model %q: %s", d.Model, remedy), "write model: net, or remove the section")
+		return
+	}
 	incomplete := func(at *line, lack, add string) {
 		c.report(CodeDevice, Accepted, at, lack+": "+remedy, add)
 	}

@@ -126,6 +126,7 @@ func (t *totem) nodes24() {
 			continue
 		}
 		a := t.resolve(s.text, t.ipVersion)
+		t.noAddress(s)
 		if a.ok() {
 			t.links[0].members = append(t.links[0].members, member{a, s.line})
 		}
@@ -134,7 +135,11 @@ func (t *totem) nodes24() {
 		}
 		for p := range t.under(prefix) {
 			_, key, _ := nodeKey(p)
-			if ring, ok := ringKey(key); ok && ring >= maxRings {
+			ring, ok := ringKey(key)
+			if s, isText := t.str(p); ok && isText {
+				t.noAddress(s)
+			}
+			if ok && ring >= maxRings {
 				t.test(CodeCrash, t.values[p].line, fmt.Sprintf("there is no ring %d: corosync 2 has rings 0 and 1, and does not notice", int32(ring)), "remove the line")
 			}
 		}

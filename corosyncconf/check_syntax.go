@@ -1,5 +1,11 @@
 package corosyncconf
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Codes of what the parser refuses, and of what that of 2.4 swallows.
 const (
 	CodeSyntax      Code = "syntax"
@@ -9,6 +15,7 @@ const (
 	CodeCrash       Code = "crash"
 	CodeSwallowed   Code = "swallowed"
 	CodeLostSection Code = "lost-section"
+	CodeUserFile    Code = "uidgid-file"
 )
 
 var syntaxCodes = []CodeInfo{
@@ -19,6 +26,7 @@ var syntaxCodes = []CodeInfo{
 	{CodeCrash, Bad, "what makes this version of corosync use memory that is not for that: it may crash, or do anything"},
 	{CodeSwallowed, Warning, "something that corosync 2.4 passes over without a word, and corosync 3 refuses"},
 	{CodeLostSection, Bad, "a section of which corosync 2.4 takes no notice, for what follows on its line"},
+	{CodeUserFile, Bad, "a file in uidgid.d that corosync refuses, and with it to start"},
 }
 
 var syntaxRemedies = map[Code]string{
@@ -44,6 +52,31 @@ func (c *checker) syntax() {
 	var errs ErrorList
 	c.read, errs = parse(c.file.name, c.file.Bytes())
 	for _, e := range errs {
-		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.Msg, syntaxRemedies[e.Code])
+		c.reportAt(e.Code, ByParser, c.file.lines[e.Line-1], e.Col, e.words(), c.remedySyntax(e))
 	}
+}
+
+// words is the message, with what the line says where that is not understood.
+func (e *Error) words() string {
+	const most = 60
+	if text := strings.TrimSpace(e.Text); e.Code == CodeSyntax && len(text) <= most && !strings.HasPrefix(e.Msg, missingBrace) {
+		return fmt.Sprintf("%s: %q", e.Msg, text)
+	}
+	return e.Msg
+}
+
+// remedySyntax says what to do about an error: of a section that is not closed,
+// where that shows.
+func (c *checker) remedySyntax(e *Error) string {
+	if e.Code != CodeSyntax || !strings.HasPrefix(e.Msg, missingBrace) {
+		return syntaxRemedies[e.Code]
+	}
+	if c.braces == "" {
+		c.braces = syntaxRemedies[e.Code]
+		if i := slices.IndexFunc(c.file.lines, func(l *line) bool { return l.section != nil && l.section.standsAlone() }); i >= 0 {
+			s := c.file.lines[i].section
+			c.braces = fmt.Sprintf("is the closing brace of %s missing above line %d, where %s begins?", s.parent.Name(), s.Line(), s.Name())
+		}
+	}
+	return c.braces
 }

@@ -36,7 +36,7 @@ func (c *checker) syntax24() {
 			}
 			c.report(CodeNotAllowed, ByParser, at, "no ring0_addr specified for node", syntaxRemedies[CodeNotAllowed])
 		default:
-			c.report(e.Code, ByParser, at, e.Msg, syntaxRemedies[e.Code])
+			c.report(e.Code, ByParser, at, e.Msg, c.remedySyntax(e))
 		}
 	}
 	for _, l := range f.lines {
@@ -46,7 +46,7 @@ func (c *checker) syntax24() {
 		}
 		for _, o := range s.Options() {
 			if r := s.rule24(o.Key); r != nil && !r.ok(o.Value) {
-				msg := fmt.Sprintf("value of key %q is expected to be %s, but %q was given", join(s.path, o.Key), r.want, o.Value)
+				msg := r.refusal(join(s.path, o.Key), o.Value)
 				c.report(CodeBadValue, ByParser, c.line(f.lines[o.Line-1]), msg, syntaxRemedies[CodeBadValue])
 			}
 		}

@@ -65,12 +65,14 @@ func TestKeysThatDoNothingAreFound(t *testing.T) {
 		"0 for the default":                   {"totem {\n\ttoken: 0\n}\n", corosyncconf.V31, nil},
 		"a value the parser refuses":          {"totem {\n\ttoken: fast\n}\n", corosyncconf.V31, nil},
 		"a comment after a value":             {"totem {\n\tcluster_name: a # the old one\n}\n", corosyncconf.V31, []string{"trailing-comment warning 2:16"}},
+		"a comment after a tab":               {"totem {\n\tcluster_name: a\t# the old one\n}\n", corosyncconf.V31, []string{"trailing-comment warning 2:16"}},
 		"a # within a value":                  {"totem {\n\tcluster_name: a#b\n}\n", corosyncconf.V31, nil},
 		"a key twice":                         {"totem {\n\ttoken: 1000\n}\ntotem {\n\ttoken: 2000\n}\n", corosyncconf.V31, []string{"repeated-key warning 2:2"}},
 		"a key in two nodes":                  {"nodelist {\n\tnode {\n\t\tnodeid: 1\n\t}\n\tnode {\n\t\tnodeid: 2\n\t}\n}\n", corosyncconf.V31, nil},
 		"of two in a logger_subsys the first": {"logging {\n\tlogger_subsys {\n\t\tsubsys: A\n\t\tdebug: on\n\t\tdebug: off\n\t}\n}\n", corosyncconf.V31, []string{"repeated-key warning 5:3"}},
 		"several users":                       {"uidgid {\n\tuid: a\n\tuid: b\n}\n", corosyncconf.V31, nil},
 		"two nodelists":                       {"nodelist {\n}\nnodelist {\n}\n", corosyncconf.V31, []string{"repeated-nodelist error 3:1"}},
+		"a link in another spelling":          {"nodelist {\n\tnode {\n\t\tring01_addr: a\n\t}\n}\n", corosyncconf.V31, []string{"unknown-key warning 3:3"}},
 		"a ninth link":                        {"nodelist {\n\tnode {\n\t\tring9_addr: a\n\t}\n}\n", corosyncconf.V31, nil},
 	}
 	for name, tt := range tests {
@@ -177,7 +179,7 @@ func TestTheTableOfKeysIsSound(t *testing.T) {
 			t.Errorf("%s is a number without a range", name)
 		}
 		for _, r := range corosyncconf.Releases() {
-			if d := k.DefaultIn(r); d != "" && k.KnownIn(r) && k.Type == corosyncconf.Choice && !slices.Contains(k.Values, d) && d != "0" {
+			if d := k.DefaultIn(r); d != "" && k.KnownIn(r) && k.Type == corosyncconf.Choice && !slices.Contains(k.ValuesIn(r), d) && d != "0" {
 				t.Errorf("%s: default %q of %s is none of %q", name, d, r, k.Values)
 			}
 		}
@@ -245,15 +247,15 @@ func TestWorseIsWhatAnEditBrings(t *testing.T) {
 		want     []corosyncconf.Code
 	}{
 		"nothing":          {even, even, nil},
-		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+		"an error":         {even, file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"a warning":        {even, file("tokne: 1\n", node(1, ""), node(2, ""), node(3, "")), []corosyncconf.Code{"unknown-key"}},
 		"a second warning": {file("tokne: 1\n"), file("tokne: 1\nconsnsus: 1\n"), []corosyncconf.Code{"unknown-key"}},
 		"less of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
 			file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
 		"more of what is wrong": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
-			file("", node(1, "ring1_addr: 10.1.0.1\nring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+			file("", node(1, "ring1_addr: 10.1.0.1\nring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"one link mended, another broken": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, ""), node(3, "")),
-			file("", node(1, "ring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links"}},
+			file("", node(1, "ring2_addr: 10.2.0.1\n"), node(2, ""), node(3, "")), []corosyncconf.Code{"uneven-links", "uneven-links"}},
 		"a link of some nodes on fewer": {file("", node(1, "ring1_addr: 10.1.0.1\n"), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")),
 			file("", node(1, ""), node(2, "ring1_addr: 10.1.0.2\n"), node(3, "")), nil},
 		"the same error at another node": {file("", node(1, "ring0_addr: 127.0.0.1\n"), node(2, ""), node(3, "")),

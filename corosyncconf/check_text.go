@@ -17,7 +17,10 @@ var textCodes = []CodeInfo{
 // invisible are names of such characters. They come from web pages and word
 // processors; corosync takes white space for itself only where it is ASCII, or
 // since 3.1.8 the byte 0xA0, which is the second half of a no-break space.
-var invisible = map[rune]string{'\u00a0': "no-break space", '\u200b': "zero-width space", '\ufeff': "byte order mark"}
+var invisible = map[rune]string{'\u00a0': "no-break space", '\u200b': "zero-width space", byteOrderMark: "byte order mark"}
+
+// byteOrderMark is what some editors put at the beginning of a file.
+const byteOrderMark = '\ufeff'
 
 // text reports characters that are not seen.
 func (c *checker) text() {

@@ -35,7 +35,7 @@ const (
 )
 
 var totemCodes = []CodeInfo{
-	{CodeVersion, Bad, "totem.version is not 2"},
+	{CodeVersion, Bad, "totem.version is missing, or not 2"},
 	{CodeTransport, Bad, "a transport that corosync does not have"},
 	{CodeCryptoHash, Bad, "a crypto_cipher without a crypto_hash"},
 	{CodeCryptoTransport, Bad, "encryption with a transport that cannot encrypt"},
@@ -90,7 +90,11 @@ func (c *checker) totem() {
 		t.linkMode()
 		t.addresses()
 	}
-	if v, ok := t.number("totem.version"); !ok || v.n != 2 {
+	c.ipVersion = t.ipVersion
+	switch v, ok := t.number("totem.version"); {
+	case !ok && t.option("totem", "version") == nil:
+		t.report(CodeVersion, ByTest, t.place("totem", "version"), "totem.version is missing", "write version: 2 in the totem section")
+	case !ok || v.n != 2:
 		t.test(CodeVersion, v.line, "totem.version is not 2, and there is no other", "write version: 2 in the totem section")
 	}
 	t.timers()
@@ -167,6 +171,8 @@ func (t *totem) crypto() {
 			t.via = s.text
 		case t.target.Release == V31:
 			t.test(CodeTransport, s.line, fmt.Sprintf("corosync has no transport %q: there are knet, udpu and udp", s.text), "write knet, unless there is a reason not to")
+		case t.target.Release == V24: // totemconfig.c:totem_config_read
+			t.report(CodeTransport, Accepted, t.line(s.line), fmt.Sprintf("corosync 2.4 has no transport %q, and takes udp, which is multicast, without a word", s.text), "write udpu, or install corosync 3 on all nodes")
 		}
 	}
 
@@ -189,7 +195,7 @@ func (t *totem) crypto() {
 	}{{"crypto_hash", &hash}, {"crypto_cipher", &cipher}} {
 		s, ok := t.str("totem." + key.name)
 		k, _ := LookupKey("totem", key.name)
-		if ok && (slices.Contains(k.Values, s.text) || t.version.before(version{3, 0, 2}) && s.text == "3des") {
+		if ok && (slices.Contains(k.ValuesIn(t.target.Release), s.text) || t.version.before(version{3, 0, 2}) && s.text == "3des") {
 			*key.value = s.text
 			if s.text != "none" || by == nil {
 				by = s.line

@@ -107,6 +107,7 @@ var refused = map[string]struct {
 	"what is as it should be": {text: conf("", "")},
 	"an empty file":           {text: "", want: []string{"local-node 0", "version 0"}},
 	"no nodelist":             {text: conf("", "logging {\n}\n"), want: []string{"local-node 0"}},
+	"no version":              {text: "totem {\n\tcluster_name: c\n}\n" + twoNodes, want: []string{"version 1"}},
 	"another version":         {text: "totem {\n\tversion: 3\n}\n" + twoNodes, want: []string{"version 2"}},
 
 	"a transport that is none":            {text: conf("\ttransport: tcp\n", ""), want: []string{"transport 4"}},
@@ -153,7 +154,7 @@ var refused = map[string]struct {
 	"two links with udpu":                      {text: conf("\ttransport: udpu\n", nodelist(nodeOf("name: n1", "ring0_addr: n1", "ring1_addr: 10.1.0.1"))), want: []string{"many-links 10"}},
 	"no address at all":                        {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1"))), want: []string{"no-links 0"}},
 	"two links, and a node without name":       {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1", "ring0_addr: n1", "ring1_addr: 10.1.0.1"), nodeOf("nodeid: 2", "ring0_addr: n2", "ring1_addr: 10.1.0.2"))), want: []string{"node-name 13"}},
-	"two links, and a node without one":        {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1", "ring0_addr: n1", "ring1_addr: 10.1.0.1"), nodeOf("name: n2", "nodeid: 2", "ring0_addr: n2"))), want: []string{"uneven-links 10"}},
+	"two links, and a node without one":        {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1", "ring0_addr: n1", "ring1_addr: 10.1.0.1"), nodeOf("name: n2", "nodeid: 2", "ring0_addr: n2"))), want: []string{"uneven-links 13"}},
 	"IPv4 and IPv6 on a link":                  {text: conf("", nodelist(nodeOf("nodeid: 1", "ring0_addr: 10.0.0.1"), nodeOf("nodeid: 2", "ring0_addr: fd00::2"))), want: []string{"mixed-families 12"}},
 	"the same by name":                         {text: conf("", nodelist(nodeOf("nodeid: 1", "ring0_addr: n1"), nodeOf("nodeid: 2", "ring0_addr: six"))), here: []string{"mixed-families 12"}},
 	"an address of a family that is not taken": {text: conf("\tip_version: ipv6\n", ""), want: []string{"unresolvable 10", "unresolvable 15"}},
@@ -173,7 +174,7 @@ var refused = map[string]struct {
 	"this machine is in the list with a domain":    {text: conf("", nodelist(nodeOf("name: n1.example.com", "nodeid: 1", "ring0_addr: 10.0.0.9")))},
 	"this machine is not in the list":              {text: conf("", nodelist(nodeOf("name: n2", "nodeid: 2", "ring0_addr: n2"))), here: []string{"local-node 0"}},
 	"bindnetaddr, and a first node without ring 0": {text: conf("\tinterface {\n\t\tbindnetaddr: n1\n\t}\n", nodelist(nodeOf("nodeid: 1", "ring1_addr: n1"))), want: []string{"local-node 5"}},
-	"this machine has no address on a link":        {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1"), nodeOf("name: n2", "nodeid: 2", "ring0_addr: n2"))), here: []string{"uneven-links 13"}},
+	"this machine has no address on a link":        {text: conf("", nodelist(nodeOf("name: n1", "nodeid: 1"), nodeOf("name: n2", "nodeid: 2", "ring0_addr: n2"))), here: []string{"uneven-links 7"}},
 	"udpu, and this machine has nothing for an id": {text: conf("\ttransport: udpu\n", nodelist(nodeOf("name: n1", "ring1_addr: n1"))), here: []string{"crash 8"}},
 
 	"a log value that is none":             {text: conf("", twoNodes+"logging {\n\tdebug: maybe\n}\n"), want: []string{"log-value 18"}},
@@ -249,6 +250,63 @@ func TestVersionsRefuseOtherThings(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestKeysOfLaterVersionsAreFound where the machine's corosync is of an earlier
+// one of the same release.
+func TestKeysOfLaterVersionsAreFound(t *testing.T) {
+	text := conf("\tip_dscp: ef\n\tknet_mtu: 1400\n\tcancel_token_hold_on_retransmit: yes\n\tblock_unlisted_ips: yes\n", "")
+	for version, want := range map[[3]int][]string{
+		{3, 1, 10}: nil,
+		{3, 1, 9}:  {"ip_dscp: it came with 3.1.10"},
+		{3, 1, 5}:  {"ip_dscp: it came with 3.1.10", "knet_mtu: it came with 3.1.7", "cancel_token_hold_on_retransmit: it came with 3.1.6 and 2.4.6"},
+		{3, 0, 1}:  {"ip_dscp: it came with 3.1.10", "knet_mtu: it came with 3.1.7", "cancel_token_hold_on_retransmit: it came with 3.1.6 and 2.4.6", "block_unlisted_ips: it came with 3.0.2 and 2.4.5"},
+		{2, 4, 6}:  {"ip_dscp: it came with 3.1.10", "knet_mtu: it came with 3.1.7"},
+		{2, 4, 5}:  {"ip_dscp: it came with 3.1.10", "knet_mtu: it came with 3.1.7", "cancel_token_hold_on_retransmit: it came with 3.1.6 and 2.4.6"},
+	} {
+		m := here()
+		m.Version = version
+		release := map[[2]int]corosyncconf.Release{{3, 1}: corosyncconf.V31, {3, 0}: corosyncconf.V30, {2, 4}: corosyncconf.V24}[[2]int(version[:2])]
+		f, _ := corosyncconf.Parse("", []byte(text))
+		var got []string
+		for _, x := range f.Check(corosyncconf.Target{Release: release, Here: m}) {
+			if x.Code == corosyncconf.CodeKeyRelease {
+				_, said, _ := strings.Cut(x.Message, " takes no notice of totem.")
+				got = append(got, said)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", version, diff)
+		}
+	}
+}
+
+// TestFilesOfUsersAreReadToo: corosync does not start on one that it refuses.
+func TestFilesOfUsersAreReadToo(t *testing.T) {
+	for text, want := range map[string]string{
+		"uidgid {\n\tuid: root\n\tgid: 7\n}\n": "",
+		"# none\n":                             "",
+		"uidgid {\n\tuid: nobody\n}\n":         `/etc/corosync/uidgid.d/a:2: this machine has no user "nobody"`,
+		"uidgid {\n\tgid: nobody\n}\n":         `/etc/corosync/uidgid.d/a:2: this machine has no group "nobody"`,
+		"uidgid {\n\tuid root\n}\n":            "/etc/corosync/uidgid.d/a:2: line is not ",
+		"uidgid {\n\tuid: root\n":              "/etc/corosync/uidgid.d/a:2: missing closing brace",
+		"uid: root\n":                          "/etc/corosync/uidgid.d/a:1: uid, and only uid and gid within uidgid ",
+		"uidgid {\n\tname: root\n}\n":          "/etc/corosync/uidgid.d/a:2: ",
+		"\ntotem {\n}\n":                       "/etc/corosync/uidgid.d/a:2: section totem, and only uidgid ",
+	} {
+		m := here()
+		m.UserFiles = map[string][]byte{"/etc/corosync/uidgid.d/a": []byte(text)}
+		f, _ := corosyncconf.Parse("", []byte(conf("", "")))
+		said := ""
+		for _, x := range f.Check(corosyncconf.Target{Release: corosyncconf.V31, Here: m}) {
+			if x.Code == corosyncconf.CodeUserFile && x.RefusedBy == corosyncconf.ByParser {
+				said += x.Message
+			}
+		}
+		if (said == "") != (want == "") || !strings.HasPrefix(said, want) {
+			t.Errorf("%q: %q, want %q", text, said, want)
+		}
 	}
 }
 

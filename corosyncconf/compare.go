@@ -481,6 +481,12 @@ func (s side) byDefault(id settingID, k Key, r Release) string {
 	return k.DefaultIn(r)
 }
 
+// crypto returns the cipher and hash that take effect.
+func (s side) crypto(r Release) string {
+	cipher, hash := s.file.ConfigIn(r).Totem.Crypto()
+	return cipher + "/" + hash
+}
+
 // canonical returns the value in one of the spellings that mean the same.
 func canonical(k Key, value string) string {
 	switch k.Type {
@@ -526,6 +532,10 @@ func (c *comparison) effect(id settingID, k Key, known bool, kind ChangeKind, ol
 			return effect, "it counts down: a node that starts with a lower version than the others run exits"
 		}
 	}
+	same := old != "" && canonical(k, old) == canonical(k, new)
+	if slices.Contains([]string{"totem.secauth", "totem.crypto_cipher", "totem.crypto_hash"}, path) { // they stand for each other
+		same = c.old.crypto(c.release) == c.new.crypto(c.release)
+	}
 	fixed := slices.Contains(readOnly, path) || c.release < V31 && slices.Contains(readOnlyBefore31, path)
 	switch {
 	case !known && strings.HasPrefix(id.section, "resources"): // programs may watch what they like there
@@ -538,7 +548,7 @@ func (c *comparison) effect(id settingID, k Key, known bool, kind ChangeKind, ol
 		return Reload, "it is not used with " + c.new.transport
 	case path == "totem.interface.bindnetaddr" && len(c.new.conf.Links()) > 0 && len(c.new.conf.Nodes) > 0:
 		return Reload, "it is not used: the addresses are those of the nodelist"
-	case old != "" && canonical(k, old) == canonical(k, new):
+	case same:
 		switch {
 		case fixed && kind == Removed:
 			return RollingRestart, "the value stays the same, but a reload would leave corosync without it until it is started again"

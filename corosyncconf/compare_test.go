@@ -352,3 +352,28 @@ func TestMovedLinksAndARollingRestartStopAll(t *testing.T) {
 		t.Errorf("got %s", e)
 	}
 }
+
+// TestSecauthIsWhatItStandsFor: spelling it out changes nothing, and half of it does.
+func TestSecauthIsWhatItStandsFor(t *testing.T) {
+	for _, tt := range []struct {
+		release corosyncconf.Release
+		old, is string
+		nothing bool
+	}{
+		{corosyncconf.V31, "secauth: on", "secauth: on\ncrypto_cipher: aes256\ncrypto_hash: sha256", true},
+		{corosyncconf.V31, "secauth: on", "secauth: on\ncrypto_cipher: aes256\ncrypto_hash: sha512", false},
+		{corosyncconf.V31, "secauth: on", "crypto_cipher: aes256\ncrypto_hash: sha256", true},
+		{corosyncconf.V24, "secauth: on", "secauth: on\ncrypto_cipher: aes256\ncrypto_hash: sha1", true},
+		{corosyncconf.V24, "secauth: on", "secauth: on\ncrypto_cipher: aes256\ncrypto_hash: sha256", false},
+	} {
+		old, _ := corosyncconf.Parse("", []byte("totem {\n"+tt.old+"\n}\n"))
+		is, _ := corosyncconf.Parse("", []byte("totem {\n"+tt.is+"\n}\n"))
+		nothing := true
+		for _, c := range corosyncconf.Compare(old, is, tt.release) {
+			nothing = nothing && c.Effect == corosyncconf.NoEffect
+		}
+		if nothing != tt.nothing {
+			t.Errorf("%s: %q to %q: nothing changes: %v", tt.release, tt.old, tt.is, nothing)
+		}
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // Config is what a file means to corosync, defaults included. Sections that
@@ -31,7 +33,7 @@ type Totem struct {
 	CryptoCipher  string // as in the file, or what 2.4 takes without; see Crypto
 	CryptoHash    string // as in the file, or what 2.4 takes without; see Crypto
 	KeyFile       string // /etc/corosync/authkey by default
-	Token         int    // ms
+	Token         int    // ms, by default 3000, before 3.1 1000; without token_coefficient
 }
 
 // Crypto returns the cipher and hash that take effect, "none" included: those
@@ -143,6 +145,10 @@ func (f *File) ConfigIn(r Release) Config {
 			c.Nodes = append(c.Nodes, node.node(i))
 		}
 	}
+	if c.Totem.Token == 0 {
+		k, _ := LookupKey("totem", "token")
+		c.Totem.Token, _ = strconv.Atoi(k.DefaultIn(r))
+	}
 	if r == V24 {
 		c.Totem.in24(totem)
 	}
@@ -158,6 +164,27 @@ func (t *Totem) in24(keys settings) {
 		cipher, hash = "none", "none"
 	}
 	t.CryptoCipher, t.CryptoHash = cmp.Or(t.CryptoCipher, cipher), cmp.Or(t.CryptoHash, hash)
+}
+
+// Hosts returns what the file calls nodes and networks by that is no address.
+func (f *File) Hosts() []string {
+	var all []string
+	add := func(name string) {
+		if _, err := netip.ParseAddr(name); err != nil && isAddress(name) && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	c := f.Config()
+	for _, n := range c.Nodes {
+		add(n.Name)
+		for _, link := range slices.Sorted(maps.Keys(n.Addrs)) {
+			add(n.Addrs[link])
+		}
+	}
+	for _, i := range c.Interfaces {
+		add(i.BindNetAddr)
+	}
+	return all
 }
 
 func (f *File) interfaces(r Release) []Interface {

@@ -41,7 +41,7 @@ func TestConfigOfFixtures(t *testing.T) {
 			want: corosyncconf.Config{
 				Totem: corosyncconf.Totem{
 					Version: 2, ConfigVersion: 12, ClusterName: "db", Transport: "udpu", LinkMode: "passive", RRPMode: "passive",
-					CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey",
+					CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey", Token: 1000,
 				},
 				Interfaces: []corosyncconf.Interface{
 					{Number: 0, BindNetAddr: "10.1.0.0", Port: 5405},
@@ -77,7 +77,7 @@ func TestConfigOfFixtures(t *testing.T) {
 			want: corosyncconf.Config{
 				Totem: corosyncconf.Totem{
 					Version: 2, ConfigVersion: 3, ClusterName: "pair", Transport: "knet", LinkMode: "passive",
-					Secauth: "on", KeyFile: "/etc/corosync/authkey",
+					Secauth: "on", KeyFile: "/etc/corosync/authkey", Token: 3000,
 				},
 				Nodes: []corosyncconf.Node{
 					{Index: 0, Name: "left", ID: 1, Votes: 1, Addrs: map[int]string{0: "172.16.0.1"}},
@@ -97,7 +97,7 @@ func TestConfigOfFixtures(t *testing.T) {
 			want: corosyncconf.Config{
 				Totem: corosyncconf.Totem{
 					Version: 2, ClusterName: "debian", Transport: "knet", LinkMode: "passive",
-					CryptoCipher: "none", CryptoHash: "none", KeyFile: "/etc/corosync/authkey",
+					CryptoCipher: "none", CryptoHash: "none", KeyFile: "/etc/corosync/authkey", Token: 3000,
 				},
 				Nodes:  []corosyncconf.Node{{Name: "node1", ID: 1, Votes: 1, Addrs: map[int]string{0: "127.0.0.1"}}},
 				Quorum: votequorum,

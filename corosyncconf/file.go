@@ -21,9 +21,10 @@ import (
 
 // File is a corosync.conf. It is not safe for concurrent use.
 type File struct {
-	name  string
-	lines []*line
-	root  *Section
+	name   string
+	lines  []*line
+	root   *Section
+	edited Release // whose parser edits are held to; 0 is 3.1
 	// unended is how many bytes of the last line's ending the file lacks. An
 	// edit leaves a file that ends without a line feed ending without one.
 	unended int
@@ -57,6 +58,9 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	return f, errs
 }
+
+// missingBrace is how the message about a section without its end begins.
+const missingBrace = "missing closing brace"
 
 func parse(name string, data []byte) (*File, ErrorList) {
 	f := New(name)
@@ -129,7 +133,7 @@ func parse(name string, data []byte) (*File, ErrorList) {
 	}
 	for ; cur != f.root; cur = cur.parent {
 		last := f.lines[len(f.lines)-1]
-		fail(CodeSyntax, last, len(last.raw), fmt.Sprintf("missing closing brace of section %q, opened on line %d", cur.Name(), cur.Line()))
+		fail(CodeSyntax, last, len(last.raw), fmt.Sprintf("%s of section %q, opened on line %d", missingBrace, cur.Name(), cur.Line()))
 	}
 	slices.SortStableFunc(errs, func(a, b *Error) int { return a.Line - b.Line })
 	return f, errs
@@ -162,8 +166,13 @@ func (f *File) Bytes() []byte {
 // sections of the copy.
 func (f *File) Clone() *File {
 	c, _ := Parse(f.name, f.Bytes())
+	c.edited = f.edited
 	return c
 }
+
+// EditFor has edits refused that the parser of the release refuses, and not
+// those that only another one does; without it that is 3.1.
+func (f *File) EditFor(r Release) { f.edited = r }
 
 // insert puts lines before f.lines[i].
 func (f *File) insert(i int, lines ...*line) {

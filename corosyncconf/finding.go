@@ -2,8 +2,10 @@ package corosyncconf
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Severity is how bad a Finding is.
@@ -36,6 +38,8 @@ type Finding struct {
 	Message   string // what is wrong, on one line
 	Remedy    string // what to do, on one line
 	RefusedBy Refusal
+
+	missing string // the key that is missing there, if that is what it is about
 }
 
 // Target is what a file is checked for.
@@ -44,37 +48,85 @@ type Target struct {
 	Here    *Machine // the machine that corosync would start on; nil if not known
 }
 
+// CodeMore closes a long list.
+const CodeMore Code = "more"
+
+var findingCodes = []CodeInfo{{CodeMore, Warning, "more findings than are listed"}}
+
 // checks are the subjects of Check.
 var checks = []func(*checker){
 	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text,
 }
 
-// Check returns everything that is wrong with the file, in the order of its
-// lines, what the parser refuses included. What depends on the machine is left
-// out where the target has none.
-func (f *File) Check(t Target) []Finding {
-	c := &checker{file: f, conf: f.Config(), target: t, version: t.version()}
+// mostFindings is how many findings of a severity, refused by the same, Check
+// returns. Nobody reads so many, and a file can have one for every other byte.
+const mostFindings = 1000
+
+// Check returns what is wrong with the file, in the order of its lines, what
+// the parser refuses included. What depends on the machine is left out where the
+// target has none. Of very many findings it returns some of each kind, and at
+// the end says how many more there are.
+func (f *File) Check(t Target) []Finding { return f.check(t, mostFindings) }
+
+// check is Check with up to most findings of a kind; 0 is all.
+func (f *File) check(t Target, most int) []Finding {
+	c := &checker{file: f, conf: f.Config(), target: t, version: t.version(), most: most}
 	transport, _ := LookupKey("totem", "transport")
 	c.transport = transport.DefaultIn(t.Release)
 	if l := c.option("totem", "transport"); l != nil {
-		c.transport = l.valueText()
+		switch value := l.valueText(); {
+		case slices.Contains(transport.ValuesIn(t.Release), value):
+			c.transport = value
+		case t.Release == V31: // which refuses it; the others take their default
+			c.transport = ""
+		}
 	}
 	for _, check := range checks {
 		check(c)
 	}
 	c.dropSaidBetter()
+	c.dropAfterMark()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	if c.more > 0 {
+		c.findings = append(c.findings, Finding{Code: CodeMore, Severity: Warning, Message: fmt.Sprintf("and %d more", c.more), Remedy: "mend these, and check again"})
+	}
 	return c.findings
 }
 
-// dropSaidBetter drops findings about a value for which another one says that
-// corosync refuses it.
+// dropSaidBetter drops findings about a value of which another one says what
+// comes of it.
 func (c *checker) dropSaidBetter() {
-	refused := map[int]bool{}
+	said, option := map[int]bool{}, map[int]bool{}
 	for _, f := range c.findings {
-		refused[f.Line] = refused[f.Line] || f.RefusedBy != Accepted
+		said[f.Line] = said[f.Line] || f.Severity == Bad
+		option[f.Line] = option[f.Line] || f.Code == CodeLinkOption
 	}
-	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool { return f.Code == CodeValueRange && refused[f.Line] })
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool {
+		return f.Code == CodeValueRange && said[f.Line] || f.Code == CodeKeyTransport && option[f.Line]
+	})
+}
+
+// dropAfterMark leaves of a file that begins with a byte order mark only that,
+// and the first reason of corosync's to refuse it: the rest comes of the mark.
+func (c *checker) dropAfterMark() {
+	if len(c.file.lines) == 0 || !strings.HasPrefix(c.file.lines[0].raw, string(byteOrderMark)) {
+		return
+	}
+	var left []Finding
+	first := -1
+	for i, f := range c.findings {
+		switch {
+		case f.Code == CodeInvisible && f.Line == 1:
+			left = append(left, f)
+		case f.RefusedBy != ByParser && f.RefusedBy != ByTest:
+		case first < 0, f.RefusedBy == ByParser && (c.findings[first].RefusedBy == ByTest || f.Line < c.findings[first].Line):
+			first = i
+		}
+	}
+	if first >= 0 {
+		left = append(left, c.findings[first])
+	}
+	c.findings = left
 }
 
 // checker gathers findings. The checks are its methods, a file for each
@@ -84,8 +136,12 @@ type checker struct {
 	conf      Config
 	target    Target
 	version   version // of corosync that the target means
-	transport string  // the one that the release uses
+	transport string  // the one that the release uses; empty if it refuses what is named
+	ipVersion string  // which addresses it takes a name for, once totem is done
 	findings  []Finding
+	most      int           // how many of a kind are kept; 0 is all
+	count     map[class]int // how many there are
+	more      int           // that were not kept
 
 	// read is the file as that version understands it, once syntax is done, and
 	// num of which line of the file each of its lines is made; nil if it is that.
@@ -95,7 +151,8 @@ type checker struct {
 	stored  *cmap                  // see db
 	lookups map[query][]netip.Addr // the answers so far
 
-	nodeParts [][]*Section // see nodeLine
+	nodeParts [][]*Section // see nodeSections
+	braces    string       // see remedySyntax
 }
 
 // line returns the line of the file that a line of c.read is made of.
@@ -113,11 +170,7 @@ func (c *checker) line(l *line) *line {
 // report adds a finding about a line, at its value where it has one; a nil
 // line is the file as a whole.
 func (c *checker) report(code Code, by Refusal, l *line, message, remedy string) {
-	col := 0
-	if l != nil && l.kind == option && l.value.to > l.value.from {
-		col = l.value.from + 1
-	}
-	c.reportAt(code, by, l, col, message, remedy)
+	c.add(l, Finding{Code: code, Message: message, Remedy: remedy, RefusedBy: by})
 }
 
 // reportKey is report about a key, accepted, rather than its value.
@@ -127,17 +180,44 @@ func (c *checker) reportKey(code Code, l *line, message, remedy string) {
 
 // reportAt is report at a column; 0 is where the text of the line begins.
 func (c *checker) reportAt(code Code, by Refusal, l *line, col int, message, remedy string) {
-	f := Finding{Code: code, Severity: code.severity(), Col: col, Message: message, Remedy: remedy, RefusedBy: by}
-	if by != Accepted {
+	if l != nil && col == 0 {
+		col = len(l.indent()) + 1
+	}
+	c.add(l, Finding{Code: code, Col: col, Message: message, Remedy: remedy, RefusedBy: by})
+}
+
+// add adds a finding about a line, without a column at its value where it has
+// one. Its severity is that of its code, unless it is refused.
+func (c *checker) add(l *line, f Finding) {
+	switch {
+	case l == nil:
+	case f.Col > 0:
+		f.Line = l.num
+	case l.kind == option && l.value.to > l.value.from:
+		f.Line, f.Col = l.num, l.value.from+1
+	default:
+		f.Line, f.Col = l.num, len(l.indent())+1
+	}
+	f.Severity = f.Code.severity()
+	if f.RefusedBy != Accepted {
 		f.Severity = Bad
 	}
-	if l != nil {
-		f.Line = l.num
-		if col == 0 {
-			f.Col = len(l.indent()) + 1
-		}
+	if c.count == nil {
+		c.count = map[class]int{}
+	}
+	class := class{f.Severity, f.RefusedBy}
+	c.count[class]++
+	if c.most > 0 && c.count[class] > c.most {
+		c.more++
+		return
 	}
 	c.findings = append(c.findings, f)
+}
+
+// class is what findings are counted by.
+type class struct {
+	severity Severity
+	by       Refusal
 }
 
 // said reports whether there is a finding with the code.

@@ -19,15 +19,20 @@ type Key struct {
 	Name    string   // a * stands for a number (ring*_addr) or a name (exec_*)
 	Type    Type     // of the value
 	Values  []string // what a Choice can be
-	Min     int64    // of a Number
-	Max     int64    // of a Number
-	Unit    string   // of a Number: "ms", "s", "bytes", "%", "votes"; may be empty
+	// Values24 is what a Choice can be in 2.4 where that is something else.
+	Values24 []string
+	Min      int64  // of a Number
+	Max      int64  // of a Number
+	Unit     string // of a Number: "ms", "s", "bytes", "%", "votes"; may be empty
 
 	// Default is what counts where the key is missing; empty if nothing does.
 	// The others are the defaults of older releases where they differ.
 	Default, Default30, Default24 string
 
-	Since      Release  // the first release that knows it; 0 is 2.4
+	Since Release // the first release that knows it; 0 is 2.4
+	// From has the versions that it came with where that was within a release,
+	// the newest first; those after it are of older releases that got it later.
+	From       [][3]int
 	Until      Release  // the last release that knows it; 0 is still known
 	Transports []string // that it matters to; nil is all
 
@@ -133,6 +138,16 @@ func (k Key) matches(name string) bool {
 // KnownIn reports whether the release knows the key.
 func (k Key) KnownIn(r Release) bool { return k.Since <= r && (k.Until == 0 || r <= k.Until) }
 
+// knownTo reports whether the version knows the key.
+func (k Key) knownTo(v version) bool {
+	for i, from := range k.From {
+		if !v.before(from) && (i == 0 || v.release() == version(from).release()) {
+			return true
+		}
+	}
+	return k.From == nil && k.KnownIn(v.release())
+}
+
 // parsed24 returns what the parser of 2.4 asks of the value; nil is nothing.
 func (k Key) parsed24() *rule {
 	switch {
@@ -153,6 +168,23 @@ func (k Key) DefaultIn(r Release) string {
 		return k.Default30
 	}
 	return k.Default
+}
+
+// ValuesIn returns what a Choice can be in the release.
+func (k Key) ValuesIn(r Release) []string {
+	if r == V24 && k.Values24 != nil {
+		return k.Values24
+	}
+	return k.Values
+}
+
+// parsedIn returns what the parser of the release asks of the value; nil is
+// nothing.
+func (k Key) parsedIn(r Release) *rule {
+	if r == V24 {
+		return k.parsed24()
+	}
+	return k.parsed
 }
 
 // EffectIn returns how a change comes into effect in the release.
@@ -191,20 +223,20 @@ var keys = slices.Concat(
 			Help: "name of the cluster; a quorum device needs it, and udp makes its multicast address from it"},
 		Key{Name: "config_version", Type: Number, Max: math.MaxInt64, Default: "0", Effect: Reload, parsed: &u64,
 			Help: "counted up with every change; a node that joins with a lower one exits, 0 switches that off"},
-		Key{Name: "transport", Type: Choice, Values: []string{"knet", "udpu", "udp"}, Default: "knet", Default24: "udp", Effect: FullRestart,
-			Help: "how nodes talk; knet came with 3.0 and is the only one with several links and encryption there"},
-		Key{Name: "ip_version", Type: Choice, Values: []string{"ipv4", "ipv6", "ipv6-4", "ipv4-6"}, Default: "ipv6-4", Default24: "ipv4",
+		Key{Name: "transport", Type: Choice, Values: []string{"knet", "udpu", "udp"}, Values24: []string{"udpu", "udp", "iba"}, Default: "knet", Default24: "udp", Effect: FullRestart,
+			Help: "how nodes talk; knet is the only one with several links and encryption in corosync 3"},
+		Key{Name: "ip_version", Type: Choice, Values: []string{"ipv4", "ipv6", "ipv6-4", "ipv4-6"}, Values24: []string{"ipv4", "ipv6"}, Default: "ipv6-4", Default24: "ipv4",
 			Effect: FullRestart, parsed: ptr(oneOf("ipv4", "ipv6", "ipv6-4", "ipv4-6")), old: ptr(oneOf("ipv4", "ipv6")),
 			Help: "which addresses a name stands for; ipv6-4 and ipv4-6 (3.0) prefer the first and take the other"},
-		Key{Name: "ip_dscp", Type: Choice, Values: dscpNames, Default: "0", Since: V31, Effect: RollingRestart,
-			parsed: &dscp, Help: "DSCP mark of all packets: a name, or a number 0 to 63 (3.1.10)"},
+		Key{Name: "ip_dscp", Type: Choice, Values: dscpNames, Default: "0", Since: V31, From: [][3]int{{3, 1, 10}}, Effect: RollingRestart,
+			parsed: &dscp, Help: "DSCP mark of all packets: a name, or a number 0 to 63"},
 		Key{Name: "nodeid", Type: Number, Max: math.MaxUint32, Effect: FullRestart, Until: V24, parsed: &u32,
 			Help: "id of this node where there is no nodelist"},
 		Key{Name: "clear_node_high_bit", Type: Choice, Values: yesNo, Default: "no", Transports: udpOrUDPU, Effect: FullRestart,
 			Help: "keeps node ids that are made from an IPv4 address under 2^31"},
 		Key{Name: "crypto_model", Type: Choice, Values: cryptoModels, Default: "nss", Since: V30, Transports: knet, Effect: Reload, Effect30: FullRestart,
 			parsed: ptr(oneOf(cryptoModels...)), Help: "library that encrypts; which there are depends on how libknet was built"},
-		Key{Name: "crypto_cipher", Type: Choice, Values: []string{"none", "aes256", "aes192", "aes128"}, Default: "none", Default24: "aes256",
+		Key{Name: "crypto_cipher", Type: Choice, Values: []string{"none", "aes256", "aes192", "aes128"}, Values24: []string{"none", "aes256", "aes192", "aes128", "3des"}, Default: "none", Default24: "aes256",
 			Effect: Reload, Effect30: FullRestart,
 			parsed: ptr(oneOf("none", "aes256", "aes192", "aes128")), old: ptr(oneOf("none", "aes256", "aes192", "aes128", "3des")),
 			Help: "cipher of the traffic between nodes; needs a crypto_hash"},
@@ -269,18 +301,18 @@ var keys = slices.Concat(
 			Help: "how often a message is seen missing until it is asked for again"},
 		Key{Name: "knet_pmtud_interval", Type: Number, Max: math.MaxUint32, Unit: "s", Default: "30", Since: V30, Transports: knet, Effect: Reload, parsed: &u32,
 			Help: "how often knet measures the MTU of each link"},
-		Key{Name: "knet_mtu", Type: Number, Max: math.MaxUint32, Unit: "bytes", Default: "0", Since: V31, Transports: knet, Effect: Reload, parsed: &u32,
-			Help: "MTU of all links instead of the one that knet measures; 0 is measured (3.1.7)"},
+		Key{Name: "knet_mtu", Type: Number, Max: math.MaxUint32, Unit: "bytes", Default: "0", Since: V31, From: [][3]int{{3, 1, 7}}, Transports: knet, Effect: Reload, parsed: &u32,
+			Help: "MTU of all links instead of the one that knet measures; 0 is measured"},
 		Key{Name: "knet_compression_model", Type: Choice, Values: compressModels, Since: V30, Transports: knet, Effect: Reload,
 			parsed: ptr(oneOf(compressModels...)), Help: "compresses the traffic; without the key it is not compressed"},
 		Key{Name: "knet_compression_threshold", Type: Number, Max: math.MaxUint32, Unit: "bytes", Default: "100", Since: V30, Transports: knet, Effect: Reload, parsed: &u32,
 			Help: "packets up to this size are not compressed; 0 is the default"},
 		Key{Name: "knet_compression_level", Type: Number, Min: math.MinInt32, Max: math.MaxInt32, Default: "0", Since: V30, Transports: knet, Effect: Reload, parsed: &i32,
 			Help: "level of compression, as the model counts it"},
-		Key{Name: "block_unlisted_ips", Type: Choice, Values: yesNo, Default: "yes", Effect: Reload,
-			Help: "whether packets from addresses that are not in the nodelist are dropped (3.0.2, 2.4.5)"},
-		Key{Name: "cancel_token_hold_on_retransmit", Type: Choice, Values: yesNo, Default: "no", Effect: Reload,
-			Help: "whether a representative that sends again lets the token go at once (3.1.6, 2.4.6)"},
+		Key{Name: "block_unlisted_ips", Type: Choice, Values: yesNo, Default: "yes", From: [][3]int{{3, 0, 2}, {2, 4, 5}}, Effect: Reload,
+			Help: "whether packets from addresses that are not in the nodelist are dropped"},
+		Key{Name: "cancel_token_hold_on_retransmit", Type: Choice, Values: yesNo, Default: "no", From: [][3]int{{3, 1, 6}, {2, 4, 6}}, Effect: Reload,
+			Help: "whether a representative that sends again lets the token go at once"},
 		Key{Name: "rrp_problem_count_timeout", Type: Number, Min: 30, Max: math.MaxUint32, Unit: "ms", Default: "2000", Until: V24, Effect: Reload, parsed: &u32,
 			Help: "after how long one problem of a ring is taken off its count"},
 		Key{Name: "rrp_problem_count_threshold", Type: Number, Min: 2, Max: math.MaxUint32, Default: "10", Until: V24, Effect: Reload, parsed: &u32,
@@ -402,8 +434,8 @@ var keys = slices.Concat(
 		Key{Name: "exec_*", Type: Text, Effect: Reload, Help: "a command to run, with its absolute path and without a shell; 0 is well"},
 	),
 	section("logging",
-		Key{Name: "timestamp", Type: Choice, Values: []string{"on", "off", "hires"}, Default: "hires", Default30: "off", Effect: Reload,
-			Help: "whether log lines have the time; hires with milliseconds (3.0)"},
+		Key{Name: "timestamp", Type: Choice, Values: []string{"on", "off", "hires"}, Values24: onOff, Default: "hires", Default30: "off", Effect: Reload,
+			Help: "whether log lines have the time; hires with milliseconds"},
 		Key{Name: "fileline", Type: Choice, Values: onOff, Default: "off", Effect: Reload, Help: "whether log lines name file and line of the source"},
 		Key{Name: "function_name", Type: Choice, Values: onOff, Default: "off", Effect: Reload, Help: "whether log lines name the function"},
 		Key{Name: "blackbox", Type: Choice, Values: onOff, Default: "on", Effect: Reload, Help: "whether everything is kept in memory for corosync-blackbox"},
@@ -427,8 +459,8 @@ var keys = slices.Concat(
 			Help: "max, min or a number: the nice value where sched_rr is no"},
 		Key{Name: "move_to_root_cgroup", Type: Choice, Values: []string{"yes", "no", "auto"}, Default: "auto", Since: V30, Effect: RollingRestart,
 			parsed: ptr(oneOf("yes", "no", "auto")), Help: "whether corosync leaves its cgroup to get real-time priority"},
-		Key{Name: "allow_knet_handle_fallback", Type: Choice, Values: yesNo, Default: "no", Since: V31, Transports: knet, Effect: RollingRestart,
-			parsed: ptr(oneOf("yes", "no")), Help: "whether knet may run without the privileges it wants (3.1.1)"},
+		Key{Name: "allow_knet_handle_fallback", Type: Choice, Values: yesNo, Default: "no", Since: V31, From: [][3]int{{3, 1, 1}}, Transports: knet, Effect: RollingRestart,
+			parsed: ptr(oneOf("yes", "no")), Help: "whether knet may run without the privileges it wants"},
 		Key{Name: "state_dir", Type: Path, Default: "/var/lib/corosync", Since: V30, Effect: RollingRestart,
 			Help: "where corosync keeps its state"},
 	),

@@ -35,6 +35,10 @@ type Machine struct {
 	// AppendTo says why corosync could not log to the file; it does not make it.
 	AppendTo func(path string) error
 
+	// UserFiles has the regular files in uidgid.d beside corosync.conf, by their
+	// path, which corosync reads too (coroparse.c:read_uidgid_files_into_icmap).
+	UserFiles map[string][]byte
+
 	User  func(name string) bool // whether there is the user
 	Group func(name string) bool // whether there is the group
 }

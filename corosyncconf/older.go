@@ -2,7 +2,6 @@ package corosyncconf
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 )
 
@@ -25,7 +24,7 @@ func (c *checker) syntaxOlder() {
 			}
 			different[o.Line] = true
 			if r != nil && !r.ok(o.Value) {
-				msg := fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, o.Value)
+				msg := r.refusal(path, o.Value)
 				c.report(CodeBadValue, ByParser, c.line(f.lines[o.Line-1]), msg, syntaxRemedies[CodeBadValue])
 			}
 		}
@@ -40,7 +39,7 @@ func (c *checker) syntaxOlder() {
 			crashed = at.num
 			c.crash(at)
 		default:
-			c.reportAt(e.Code, ByParser, at, e.Col, e.Msg, syntaxRemedies[e.Code])
+			c.reportAt(e.Code, ByParser, at, e.Col, e.words(), c.remedySyntax(e))
 		}
 	}
 }

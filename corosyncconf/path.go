@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,17 @@ func chosen(section string) string {
 	return ""
 }
 
+// sectionCalled returns the path of the section of chosenBy that has the name; empty
+// if none has.
+func sectionCalled(name string) string {
+	for _, section := range Several() {
+		if _, last := cutLast(section); last == name {
+			return section
+		}
+	}
+	return ""
+}
+
 // cutLast splits a path at its last dot.
 func cutLast(path string) (before, last string) {
 	dot := strings.LastIndexByte(path, '.')
@@ -82,6 +94,8 @@ func parsePath(text string) (KeyPath, error) {
 		p.section, p.key = cutLast(p.section)
 	}
 	switch one := chosen(before); {
+	case brackets && chosenBy[before] == "" && sectionCalled(before) != "":
+		return KeyPath{}, fmt.Errorf("did you mean %s?", sectionCalled(before)+strings.TrimPrefix(text, before))
 	case brackets && chosenBy[before] == "":
 		return KeyPath{}, fmt.Errorf("there is but one section %s: leave out [%s]", before, which)
 	case before == "totem.interface" && brackets:
@@ -123,9 +137,9 @@ func (p KeyPath) Key() (Key, bool) { return LookupKey(p.section, p.key) }
 
 // Check says what keeps a value from being set, by the table of keys: a key
 // that it does not have, with the one that was probably meant, or a value that
-// the key does not take. File.Set itself refuses only what corosync's parser
-// refuses.
-func (p KeyPath) Check(value string) error {
+// the key does not take in the release. File.Set itself refuses only what
+// corosync's parser refuses.
+func (p KeyPath) Check(value string, r Release) error {
 	if p.key == "" {
 		return fmt.Errorf("%s is a section: name a key in it", p)
 	}
@@ -135,15 +149,18 @@ func (p KeyPath) Check(value string) error {
 	}
 	if p.section == "totem.interface" && p.which != "" {
 		number, _ := LookupKey(p.section, "linknumber")
-		if want := number.refuses(p.which); want != "" {
+		if want := number.refuses(p.which, r); want != "" {
 			return fmt.Errorf("the number of a link is %s, not %s", want, p.which)
 		}
 	}
-	if want := k.refuses(value); want != "" {
+	if want := k.refuses(value, r); want != "" {
 		return fmt.Errorf("%s takes %s, not %q", p, want, value)
 	}
 	return nil
 }
+
+// linkLike are keys by which the address of a node on a link may be meant.
+var linkLike = regexp.MustCompile(`^(?:ring|link)([0-7])(?:_?addr)?$`)
 
 // unknown says that the table of keys does not have p, and what it has instead.
 func (p KeyPath) unknown() error {
@@ -163,6 +180,9 @@ func (p KeyPath) unknown() error {
 		paths = append(paths, path)
 	}
 	meant := likely(join(p.section, p.key), paths)
+	if link := linkLike.FindStringSubmatch(p.key); link != nil && p.section == "nodelist.node" {
+		meant = p.section + ".ring" + link[1] + "_addr"
+	}
 	if meant == "" {
 		meant = elsewhere
 	}

@@ -1,6 +1,7 @@
 package corosyncconf_test
 
 import (
+	"strings"
 	"testing"
 
 	"clusterctl/corosyncconf"
@@ -111,11 +112,35 @@ func TestCheckOfValues(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := ""
-		if err := path(t, tt.path).Check(tt.value); err != nil {
+		if err := path(t, tt.path).Check(tt.value, corosyncconf.V31); err != nil {
 			got = err.Error()
 		}
 		if got != tt.want {
 			t.Errorf("%s: %s\n got  %s\n want %s", tt.path, tt.value, got, tt.want)
+		}
+	}
+}
+
+// TestPathsSayWhatIsMeant where they are not quite right.
+func TestPathsSayWhatIsMeant(t *testing.T) {
+	for text, want := range map[string]string{
+		"interface[1].mcastport":     "did you mean totem.interface[1].mcastport?",
+		"node[n2].ring1_addr":        "did you mean nodelist.node[n2].ring1_addr?",
+		"nodelist.node[n2].ring1":    "did you mean nodelist.node[n2].ring1_addr?",
+		"nodelist.node[n2].link1":    "did you mean nodelist.node[n2].ring1_addr?",
+		"nodelist.node[n2].rin1_adr": "did you mean nodelist.node[n2].ring1_addr?",
+		"nodelist.node[n4].nodeid":   "set its name first: nodelist.node[n4].name n4",
+	} {
+		p, err := corosyncconf.ParsePath(text)
+		if err == nil {
+			err = p.Check("4", corosyncconf.V31)
+		}
+		if err == nil {
+			f, _ := corosyncconf.Parse("", []byte("nodelist {\n\tnode {\n\t\tname: n1\n\t}\n}\n"))
+			err = f.Set(p, "4")
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 }

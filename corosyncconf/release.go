@@ -24,6 +24,8 @@ type version [3]int
 // newest is the version whose grammar Parse goes by.
 var newest = version{3, 1, 10}
 
+func (v version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
 func (v version) before(w version) bool { return slices.Compare(v[:], w[:]) < 0 }
 
 // release returns the release that v is of.

@@ -21,6 +21,11 @@ type rule struct {
 	ok   func(string) bool
 }
 
+// refusal is what the parser says of a value that it does not take.
+func (r *rule) refusal(path, value string) string {
+	return fmt.Sprintf("value of key %q is expected to be %s, but %q was given", path, r.want, value)
+}
+
 var (
 	u8  = within(0, math.MaxUint8)
 	u16 = within(0, math.MaxUint16)
@@ -183,7 +188,7 @@ func (s *Section) checkOption(key, value string) (Code, string) {
 		return "", ""
 	}
 	if r := s.asked[key]; r != nil && !r.ok(value) {
-		return CodeBadValue, fmt.Sprintf("value of key %q is expected to be %s, but %q was given", join(s.path, key), r.want, value)
+		return CodeBadValue, r.refusal(join(s.path, key), value)
 	}
 	if len(key) >= minName && s.named && isName(key) {
 		return "", ""

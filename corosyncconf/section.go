@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -230,7 +231,7 @@ func (s *Section) set(key, value string) error {
 	case strings.Contains(value, "{"):
 		return fmt.Errorf("value %q contains '{', which corosync takes for the start of a section", value)
 	}
-	if _, msg := s.checkOption(key, value); msg != "" {
+	if msg := s.refuses(key, value); msg != "" {
 		return errors.New(msg)
 	}
 	if msg := s.checkLabel(key, value); msg != "" {
@@ -264,6 +265,19 @@ func (s *Section) set(key, value string) error {
 		s.file.insert(at, l)
 	}
 	return nil
+}
+
+// refuses says why corosync's parser refuses an option of s: that of the
+// release that the file is edited for.
+func (s *Section) refuses(key, value string) string {
+	code, msg := s.checkOption(key, value)
+	if s.file.edited != V24 || msg != "" && code != CodeBadValue {
+		return msg
+	}
+	if r := s.rule24(key); r != nil && !r.ok(value) {
+		return r.refusal(join(s.path, key), value)
+	}
+	return ""
 }
 
 // newLine returns a line fit to be written.
@@ -309,6 +323,9 @@ func trimBlanks(s string) string {
 // and what separates the key from the value.
 func (s *Section) place(key string) (at int, indent, sep string) {
 	kin, above := s.kin(key)
+	if off := s.disabledLine(key); off != nil {
+		return off.num, off.indent(), s.file.separator()
+	}
 	switch {
 	case kin != nil:
 		at, indent, sep = kin.num, kin.indent(), kin.separator()
@@ -488,6 +505,24 @@ func (s *Section) comments(at int) int {
 // disabled reports whether a comment in s is a setting of s that is commented
 // out, as in "#timestamp: hires".
 func (s *Section) disabled(l *line) bool {
+	_, ok := LookupKey(s.path, disabledKey(l))
+	return ok
+}
+
+// disabledLine returns the last line in s on which the key is commented out, or
+// nil.
+func (s *Section) disabledLine(key string) *line {
+	var found *line
+	for l := range s.body() {
+		if l.kind == comment && disabledKey(l) == key && s.disabled(l) {
+			found = l
+		}
+	}
+	return found
+}
+
+// disabledKey returns the key that a comment would set if it were none.
+func disabledKey(l *line) string {
 	text := l.raw
 	for text != "" && (text[0] == '#' || isBlank(text[0])) {
 		text = text[1:]
@@ -495,10 +530,9 @@ func (s *Section) disabled(l *line) bool {
 	var setting line
 	setting.scan(text)
 	if setting.kind != option {
-		return false
+		return ""
 	}
-	_, ok := LookupKey(s.path, setting.keyText())
-	return ok
+	return setting.keyText()
 }
 
 // blanks returns the index in File.lines of the first of the blank lines in s
@@ -599,6 +633,10 @@ func (s *Section) remove() {
 // directly above it, as Unset does, and the blank lines that set it off. It
 // reports whether child was a section directly in s.
 //
+// A comment stays at the head of the file, and above the first of sections of a
+// name that follow each other directly, unless it names the one that goes: it is
+// about all of them.
+//
 // Blank lines above stay where a comment above them, which belongs to no
 // section, would else come to stand directly above the next one.
 func (s *Section) RemoveSection(child *Section) bool {
@@ -607,6 +645,9 @@ func (s *Section) RemoveSection(child *Section) bool {
 	}
 	f := s.file
 	from, to := s.comments(child.open.num-1), child.after()
+	if s.isAboutMore(child, from) {
+		from = child.open.num - 1
+	}
 	more := to < s.end()
 	switch gap := s.blanks(from); {
 	case gap == s.begin() && gap == from:
@@ -617,4 +658,24 @@ func (s *Section) RemoveSection(child *Section) bool {
 	}
 	f.remove(from, to)
 	return true
+}
+
+// isAboutMore reports whether the comment lines from index from on, directly
+// above child, are about more than child.
+func (s *Section) isAboutMore(child *Section, from int) bool {
+	f, open, next := s.file, child.open.num-1, child.after()
+	switch {
+	case from == open:
+		return false
+	case s.open == nil && from == 0:
+		return true
+	case next >= s.end() || f.lines[next].section == nil || f.lines[next].keyText() != child.Name():
+		return false
+	case from > s.begin() && f.lines[from-1].kind != blank:
+		return false
+	}
+	name, _ := child.Get("name")
+	return name == "" || !slices.ContainsFunc(f.lines[from:open], func(l *line) bool {
+		return slices.Contains(strings.FieldsFunc(l.raw, notInHostname), name)
+	})
 }

@@ -30,8 +30,14 @@ func (f *File) set(p KeyPath, value string) error {
 		return errors.New("it is a section, and only keys have values")
 	}
 	at, parts, err := f.find(p)
-	if _, missing := errors.AsType[errNoNode](err); missing && p.isNewNode(value) {
+	missing := errors.Is(err, ErrNoNode)
+	if missing && p.isNewNode(value) {
 		return f.setNew(p, value)
+	}
+	if _, id := parseInteger(p.which); missing && p.section == "nodelist.node" && p.key != "name" && !id {
+		name := p
+		name.key = "name"
+		return fmt.Errorf("%w; to add it, set its name first: %s %s", err, name, p.which)
 	}
 	if err != nil {
 		return err

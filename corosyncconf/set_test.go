@@ -305,7 +305,7 @@ func TestSetByPathRefuses(t *testing.T) {
 	}{
 		{"a section", "", set("totem", "1"), "set totem: it is a section, and only keys have values"},
 		{"a node that is not there", "nodelist {\n node {\n  name: n1\n }\n}\n", set("nodelist.node[n3].nodeid", "1"),
-			"set nodelist.node[n3].nodeid: no node n3 in the nodelist: it has n1"},
+			"set nodelist.node[n3].nodeid: no node n3 in the nodelist: it has n1; to add it, set its name first: nodelist.node[n3].name n3"},
 		{"a node by another name than is given to it", "", set("nodelist.node[a].name", "b"),
 			"set nodelist.node[a].name: no node a in the nodelist: it is empty"},
 		{"one of several", links, set("totem.interface.ttl", "1"),
@@ -462,4 +462,76 @@ func oneplace(a, b []byte) bool {
 		x, y = x[:len(x)-1], y[:len(y)-1]
 	}
 	return len(x) <= 1
+}
+
+// TestEditsAreHeldToTheRelease: 2.4 takes a cipher that 3.1 refuses, and the
+// other way round.
+func TestEditsAreHeldToTheRelease(t *testing.T) {
+	for _, tt := range []struct {
+		path, value string
+		release     corosyncconf.Release
+		ok          bool // to the table of keys, and to the parser
+	}{
+		{"totem.crypto_cipher", "3des", corosyncconf.V24, true},
+		{"totem.crypto_cipher", "3des", corosyncconf.V31, false},
+		{"totem.ip_version", "ipv6-4", corosyncconf.V24, false},
+		{"totem.ip_version", "ipv6-4", corosyncconf.V30, true},
+	} {
+		p, err := corosyncconf.ParsePath(tt.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Check(tt.value, tt.release); (err == nil) != tt.ok {
+			t.Errorf("%s %s of %s: %v", tt.path, tt.value, tt.release, err)
+		}
+		f, _ := corosyncconf.Parse("", []byte("totem {\n}\n"))
+		f.EditFor(tt.release)
+		if err := f.Clone().Set(p, tt.value); (err == nil) != tt.ok {
+			t.Errorf("set %s to %s with %s: %v", tt.path, tt.value, tt.release, err)
+		}
+	}
+	for value, releases := range map[string][]corosyncconf.Release{"knet": {corosyncconf.V30, corosyncconf.V31}, "iba": {corosyncconf.V24}} {
+		for _, r := range corosyncconf.Releases() {
+			p, _ := corosyncconf.ParsePath("totem.transport")
+			if err := p.Check(value, r); (err == nil) != slices.Contains(releases, r) {
+				t.Errorf("transport %s of %s: %v", value, r, err)
+			}
+		}
+	}
+}
+
+// TestCommentsThatAreAboutMoreStay where a section is removed.
+func TestCommentsThatAreAboutMoreStay(t *testing.T) {
+	node := func(n string) string { return "\tnode {\n\t\tname: " + n + "\n\t}\n" }
+	tests := map[string]struct{ text, path, want string }{
+		"about all nodes":         {"nodelist {\n\t# our nodes, do not reorder\n" + node("n1") + node("n2") + "}\n", "nodelist.node[n1]", "nodelist {\n\t# our nodes, do not reorder\n" + node("n2") + "}\n"},
+		"about the second":        {"nodelist {\n" + node("n1") + "\t# rack 2\n" + node("n2") + node("n3") + "}\n", "nodelist.node[n2]", "nodelist {\n" + node("n1") + node("n3") + "}\n"},
+		"about each":              {"nodelist {\n\t# rack 1\n" + node("n1") + "\t# rack 2\n" + node("n2") + "}\n", "nodelist.node[n1]", "nodelist {\n\t# rack 2\n" + node("n2") + "}\n"},
+		"about the first by name": {"nodelist {\n\t# n1: the old one\n" + node("n1") + node("n2") + "}\n", "nodelist.node[n1]", "nodelist {\n" + node("n2") + "}\n"},
+		"about the last":          {"nodelist {\n\t# rack 1\n" + node("n1") + "}\n", "nodelist.node[n1]", "nodelist {\n}\n"},
+		"about two links":         {"totem {\n\t# the two links\n\tinterface {\n\t\tlinknumber: 0\n\t}\n\tinterface {\n\t\tlinknumber: 1\n\t}\n}\n", "totem.interface[0]", "totem {\n\t# the two links\n\tinterface {\n\t\tlinknumber: 1\n\t}\n}\n"},
+		"about the file":          {"# of cluster a\nlogging {\n}\n\ntotem {\n}\n", "logging", "# of cluster a\n\ntotem {\n}\n"},
+	}
+	for name, tt := range tests {
+		f, _ := corosyncconf.Parse("", []byte(tt.text))
+		p, err := corosyncconf.ParsePath(tt.path)
+		if err == nil {
+			_, err = f.Unset(p)
+		}
+		if diff := cmp.Diff(tt.want, string(f.Bytes())); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestAKeyGoesBesideItsCommentedOutSelf(t *testing.T) {
+	f, _ := corosyncconf.Parse("", []byte("totem {\n\tversion: 2\n\t# for many nodes\n\t#send_join: 80\n\n\tinterface {\n\t}\n\ttoken: 1000\n}\n"))
+	p, _ := corosyncconf.ParsePath("totem.send_join")
+	if err := f.Set(p, "90"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "totem {\n\tversion: 2\n\t# for many nodes\n\t#send_join: 80\n\tsend_join: 90\n\n\tinterface {\n\t}\n\ttoken: 1000\n}\n"
+	if diff := cmp.Diff(want, string(f.Bytes())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

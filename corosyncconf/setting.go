@@ -1,6 +1,7 @@
 package corosyncconf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,10 +41,10 @@ func (f *File) Get(p KeyPath) ([]Setting, error) {
 	}), nil
 }
 
-// Paths returns the paths of the keys that could be set: those of the table of
-// keys in all sections of which there is but one, and in those of several that
-// f has, and the keys that f sets besides.
-func (f *File) Paths() []KeyPath {
+// Paths returns the paths of the keys that could be set: those that the release
+// has in all sections of which there is but one, and in those of several that f
+// has or that are in also, and the keys that f sets besides.
+func (f *File) Paths(r Release, also ...KeyPath) []KeyPath {
 	var all []KeyPath
 	seen := map[KeyPath]bool{}
 	add := func(p KeyPath) {
@@ -59,7 +60,15 @@ func (f *File) Paths() []KeyPath {
 			there[s.path] = append(there[s.path], s.named(labels, "").which)
 		}
 	}
+	for _, p := range also {
+		if one := chosen(p.section); one != "" && !slices.Contains(there[one], p.which) {
+			there[one] = append(there[one], p.which)
+		}
+	}
 	for _, k := range keys {
+		if !k.KnownIn(r) {
+			continue
+		}
 		names := []string{k.Name}
 		if before, after, any := strings.Cut(k.Name, "*"); any {
 			names = nil
@@ -270,12 +279,18 @@ func (f *File) findNodes(which string) ([]string, error) {
 	return nil, errNoNode{which, "it has " + few(labels, "and")}
 }
 
-// errNoNode is that the nodelist lacks a node.
+// ErrNoNode is that the nodelist does not have the node that a path is about.
+var ErrNoNode = errors.New("no such node")
+
+// errNoNode is ErrNoNode, with the node.
 type errNoNode struct{ node, instead string }
 
 func (e errNoNode) Error() string {
 	return fmt.Sprintf("no node %s in the nodelist: %s", e.node, e.instead)
 }
+
+// Is reports whether err is ErrNoNode.
+func (e errNoNode) Is(err error) bool { return err == ErrNoNode }
 
 // nodeNames returns what each node can be called, by index: name and id, and
 // without a name also its address.

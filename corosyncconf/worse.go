@@ -8,7 +8,7 @@ import "slices"
 // what is wrong is not held against an edit that mends some of it, and one error
 // does not pass for another of its kind.
 func Worse(old, new *File, t Target) []Finding {
-	had := old.Check(t)
+	had := old.check(t, 0)
 	about, saying := map[subject][]int{}, map[subject][]int{}
 	for i, s := range old.subjects(had) {
 		about[s] = append(about[s], i)
@@ -24,10 +24,14 @@ func Worse(old, new *File, t Target) []Finding {
 		}
 		return false
 	}
-	found := new.Check(t)
+	found := new.check(t, 0)
 	known := make([]bool, len(found))
 	for i, s := range new.subjects(found) {
-		known[i] = take(about[s])
+		if slices.Contains(ofAll, s.code) {
+			known[i] = about[s] != nil
+		} else {
+			known[i] = take(about[s])
+		}
 	}
 	var worse []Finding
 	for i, f := range found {
@@ -49,8 +53,8 @@ type subject struct {
 // words is a subject by what the finding says.
 func (f Finding) words() subject { return subject{f.Code, f.Severity, KeyPath{}, f.Message} }
 
-// ofAll are codes about a key in all nodes together: which node's line a
-// finding stands at depends on what the others have.
+// ofAll are codes about a key in all nodes together: which nodes' lines findings
+// stand at, and how many, depends on what the others have. One stands for all.
 var ofAll = []Code{CodeUnevenLinks, CodeManyNodes, CodeTooManyNodes}
 
 // subjects returns what findings of f are about.
@@ -74,6 +78,9 @@ func (f *File) subjects(found []Finding) []subject {
 				s.text = l.raw
 			}
 			s.place = of[in[x.Line-1]].named(labels, key)
+		}
+		if x.missing != "" {
+			s.place.key = x.missing
 		}
 		if slices.Contains(ofAll, x.Code) {
 			s.place.which, s.text = "", ""

@@ -30,7 +30,7 @@ users and directories. The release is then that of the corosync here.`,
   clusterctl -H n1 conf check
   clusterctl conf check --for 2.4 --file - <corosync.conf
   clusterctl conf check --here --file /etc/corosync/corosync.conf`,
-		Args: args(cobra.NoArgs),
+		Args: args(noFileArg),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file == "" {
 				if here {
@@ -48,7 +48,7 @@ users and directories. The release is then that of the corosync here.`,
 			}
 			t := corosyncconf.Target{Release: r}
 			if here {
-				t.Here = cluster.Here(c.Context())
+				t.Here = cluster.Here(c.Context(), f.Hosts()...)
 				if !c.Flags().Changed("for") {
 					t.Release = a.releaseHere(t.Here)
 				}
@@ -60,6 +60,14 @@ users and directories. The release is then that of the corosync here.`,
 	releaseFlag(c, &release)
 	c.Flags().BoolVar(&here, "here", false, "also as corosync on this machine would see it")
 	return c
+}
+
+// noFileArg is cobra.NoArgs, and says where the name of a file goes.
+func noFileArg(_ *cobra.Command, list []string) error {
+	if len(list) > 0 {
+		return fmt.Errorf("check takes no arguments: name the file with --file %s", list[0])
+	}
+	return nil
 }
 
 // releaseHere is the release of the corosync on this machine.

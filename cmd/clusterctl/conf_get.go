@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,9 +26,9 @@ On the cluster it is what its file says; nodes whose file, or whose running
 corosync, says something else are named on stderr, and -o json has the values of
 each node, in its file and running.`,
 		Example: `  clusterctl conf get totem.token
-  clusterctl conf get nodelist.node[n2] --file corosync.conf`,
+  clusterctl conf get 'nodelist.node[n2]' --file corosync.conf`,
 		Args:              args(cobra.MaximumNArgs(1)),
-		ValidArgsFunction: a.completePath(&file, 1),
+		ValidArgsFunction: a.completePath(&file, new(string), 1),
 		RunE: func(c *cobra.Command, list []string) error {
 			var path *corosyncconf.KeyPath
 			if len(list) > 0 {
@@ -58,6 +59,8 @@ func (a *app) confGet(f *confFile, path *corosyncconf.KeyPath) error {
 	a.warnOfErrors(f)
 	found, err := settingsAt(f.File, path)
 	switch {
+	case errors.Is(err, corosyncconf.ErrNoNode):
+		return confProblem(cluster.CodeNotSet, "", "%s: %v", f.name(), err)
 	case err != nil:
 		return confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
 	case path != nil && len(found) == 0:
@@ -111,7 +114,7 @@ func notSet(name string, path corosyncconf.KeyPath) error {
 	remedy := ""
 	if k, known := path.Key(); known && k.Default != "" && !slices.Contains(depends, k.Name) {
 		remedy = strings.TrimSpace(fmt.Sprintf("corosync %s then takes %s %s", corosyncconf.V31, k.Default, k.Unit))
-	} else if err := path.Check(""); !known && path.Name() != "" && err != nil {
+	} else if err := path.Check("", corosyncconf.V31); !known && path.Name() != "" && err != nil {
 		remedy = err.Error()
 	}
 	return confProblem(cluster.CodeNotSet, remedy, "%s is not set in %s", path, name)

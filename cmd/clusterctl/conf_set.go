@@ -53,8 +53,8 @@ is asked about first. With --file a plain file is changed.`,
 		Example: `  clusterctl conf set totem.token 5000
   clusterctl conf set totem.link_mode active --restart
   clusterctl conf set totem.crypto_cipher aes256 totem.crypto_hash sha256 --file corosync.conf
-  clusterctl conf set nodelist.node[n2].ring1_addr 10.1.0.2 --file - <old >new`,
-		ValidArgsFunction: a.completeSet(&e.file),
+  clusterctl conf set 'nodelist.node[n2].ring1_addr' 10.1.0.2 --file - <old >new`,
+		ValidArgsFunction: a.completeSet(&e.file, &e.release),
 		RunE: func(c *cobra.Command, list []string) error {
 			if len(list) == 0 || len(list)%2 != 0 {
 				return usage(c, fmt.Errorf("set takes paths, each with a value; there are %d arguments", len(list)))
@@ -78,10 +78,10 @@ func (a *app) confUnsetCmd() *cobra.Command {
 them alone, as conf set sets them. What makes new errors (see conf check) is
 refused.`,
 		Example: `  clusterctl conf unset totem.token_retransmit
-  clusterctl conf unset totem.interface[1] --file corosync.conf
+  clusterctl conf unset 'totem.interface[1]' --file corosync.conf
   clusterctl conf unset quorum.device --file corosync.conf`,
 		Args:              args(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: a.completePath(&e.file, -1),
+		ValidArgsFunction: a.completePath(&e.file, &e.release, -1),
 		RunE: func(c *cobra.Command, list []string) error {
 			for _, text := range list {
 				e.add(text, confSetting{unset: true})
@@ -93,12 +93,21 @@ refused.`,
 	return c
 }
 
+// releaseOr31 is the release that a file is for, as far as that is known yet.
+func releaseOr31(text string) corosyncconf.Release {
+	r, err := parseRelease(text)
+	if err != nil { // said when the changes are made
+		return corosyncconf.V31
+	}
+	return r
+}
+
 // add adds a change at the path.
 func (e *confEdit) add(path string, change confSetting) {
 	p, err := corosyncconf.ParsePath(path)
 	remedy := ""
 	if err == nil && !change.unset && !e.force {
-		if err = p.Check(change.value); err != nil {
+		if err = p.Check(change.value, releaseOr31(e.release)); err != nil {
 			remedy = "or add --force, which sets all that corosync's parser takes"
 		}
 	}
@@ -169,10 +178,12 @@ func (e *confEdit) apply(f *confFile) (*corosyncconf.File, error) {
 			"%v: what belongs to which section is not clear", f.errs[i])
 	}
 	after := f.Clone()
+	after.EditFor(releaseOr31(e.release))
 	if err := e.edit(after); err != nil {
 		return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
 	}
-	if !bytes.Equal(after.Bytes(), f.data) && after.ConfigVersion() == f.ConfigVersion() {
+	told := slices.ContainsFunc(e.changes, func(c confSetting) bool { return c.path.String() == "totem.config_version" })
+	if !told && !bytes.Equal(after.Bytes(), f.data) {
 		if err := after.BumpVersion(); err != nil {
 			return nil, confProblem(cluster.CodeConfEdit, "", "%s: %v", f.name(), err)
 		}
@@ -207,7 +218,7 @@ func (e *confEdit) edit(f *corosyncconf.File) error {
 		}
 		found, err := f.Unset(change.path)
 		if _, known := change.path.Key(); err == nil && !found && !known && change.path.Name() != "" {
-			err = change.path.Check("")
+			err = change.path.Check("", releaseOr31(e.release))
 		}
 		if err != nil {
 			return err

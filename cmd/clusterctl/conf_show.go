@@ -62,9 +62,7 @@ func (a *app) printConf(c corosyncconf.Config) error {
 	a.field("Config version", strconv.FormatUint(c.Totem.ConfigVersion, 10))
 	a.field("Transport", fmt.Sprintf("%s, %s", c.Totem.Transport, plural(len(c.Links()), "link")))
 	a.field("Encryption", crypto)
-	if c.Totem.Token > 0 {
-		a.field("Token", fmt.Sprintf("%d ms", c.Totem.Token))
-	}
+	a.field("Token", fmt.Sprintf("%d ms", c.Totem.Token))
 	fmt.Fprintln(w)
 
 	heading(w, "Quorum information")
@@ -113,7 +111,8 @@ func quorumFlags(q corosyncconf.Quorum) []string {
 	return flags
 }
 
-// nodeTable has a line for each node, with its address on each link.
+// nodeTable has a line for each node, with its address on each link, or where
+// that is too wide for the terminal a line for each address.
 func (a *app) nodeTable(c corosyncconf.Config) error {
 	header := []string{"ID", "VOTES", "NODE"}
 	for _, link := range c.Links() {
@@ -126,6 +125,20 @@ func (a *app) nodeTable(c corosyncconf.Config) error {
 			row = append(row, cli.Text(orDash(n.Addrs[link])))
 		}
 		t.Row(row...)
+	}
+	if t.Fits(a.streams) {
+		return t.Render(a.streams)
+	}
+	t = cli.NewTable("ID", "VOTES", "NODE", "LINK", "ADDRESS")
+	for _, n := range c.Nodes {
+		head := []cli.Cell{cli.Text(idText(n.ID)), cli.Text(strconv.Itoa(n.Votes)), cli.Text(orDash(n.Name))}
+		for _, link := range slices.Sorted(maps.Keys(n.Addrs)) {
+			t.Row(append(head, cli.Text(strconv.Itoa(link)), cli.Text(orDash(n.Addrs[link])))...)
+			head = []cli.Cell{cli.Text(""), cli.Text(""), cli.Text("")}
+		}
+		if len(n.Addrs) == 0 {
+			t.Row(append(head, cli.Text("-"), cli.Text("-"))...)
+		}
 	}
 	return t.Render(a.streams)
 }
@@ -164,7 +177,7 @@ type totemJSON struct {
 	CryptoCipher  string `json:"crypto_cipher"` // that takes effect
 	CryptoHash    string `json:"crypto_hash"`
 	KeyFile       string `json:"keyfile"`
-	Token         int    `json:"token"` // ms; 0: not set
+	Token         int    `json:"token"` // ms
 }
 
 type interfaceJSON struct {

@@ -160,7 +160,7 @@ func keyValue(k corosyncconf.Key) string {
 	}
 	switch {
 	case k.Type == corosyncconf.Choice:
-		return strings.Join(k.Values, ", ")
+		return byRelease(k, func(k corosyncconf.Key, r corosyncconf.Release) string { return strings.Join(k.ValuesIn(r), ", ") })
 	case k.Type != corosyncconf.Number:
 		return string(k.Type)
 	case k.Min == k.Max:
@@ -179,6 +179,12 @@ func keyWhere(k corosyncconf.Key) string {
 	switch {
 	case k.Until == corosyncconf.V24:
 		parts = append(parts, "2.4 only")
+	case k.From != nil:
+		var versions []string
+		for _, v := range k.From {
+			versions = append(versions, fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]))
+		}
+		parts = append(parts, "from "+strings.Join(versions, " and "))
 	case k.Since != 0:
 		parts = append(parts, "from "+k.Since.String())
 	}

@@ -56,6 +56,9 @@ func (t *Table) Render(s *Streams) error {
 	return nil
 }
 
+// Fits reports whether no cell is cut on s.
+func (t *Table) Fits(s *Streams) bool { return slices.Equal(t.widths(s.Width), t.widths(0)) }
+
 // layout is the table as text.
 func (t *Table) layout(s *Streams) ([]byte, error) {
 	for i, row := range t.rows {
