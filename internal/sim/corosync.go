@@ -84,7 +84,7 @@ func (m *Machine) refuses(c *config) string {
 		return "No valid name found for local host"
 	case c.Totem.Encrypted() && key == "":
 		return "Could not open /etc/corosync/authkey: No such file or directory"
-	case m.picky && !slices.Contains([]int{0, 1000, 7000, 9000}, c.Totem.Token):
+	case m.picky && !slices.Contains([]int{1000, 3000, 7000, 9000}, c.Totem.Token):
 		return "parse error in config: it does not know this token"
 	}
 	return ""
