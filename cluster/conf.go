@@ -17,9 +17,11 @@ type ConfSpec struct {
 	Restart bool
 }
 
-// apply returns the configuration after the change, with the version of conf.
-func (s ConfSpec) apply(conf *corosyncconf.File) (*corosyncconf.File, error) {
+// apply returns the configuration after the change, with the version of conf. r is
+// the release that takes it.
+func (s ConfSpec) apply(conf *corosyncconf.File, r corosyncconf.Release) (*corosyncconf.File, error) {
 	wanted := conf.Clone()
+	wanted.EditFor(r)
 	var err error
 	if s.Edit == nil {
 		wanted, err = corosyncconf.Parse(ConfPath, s.Text)
@@ -42,7 +44,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 	plan, err := counted(func(rollouts int) (*rollout, error) {
 		var ps Problems
 		v.settled(&ps, false)
-		wanted, err := s.apply(v.Conf)
+		wanted, err := s.apply(v.Conf, release(v.reached()))
 		if err != nil {
 			ps.add(CodeBadOption, "", "", "%v", err)
 			return nil, ps
