@@ -96,7 +96,8 @@ func (c *checker) model(s *Section, l *line, key string, has []string) {
 // need not be one that is there, save the highest, which corosync takes for an error.
 func (c *checker) isMissing(value string, has func(string) bool) bool {
 	n, ok := parseInteger(value)
-	return has != nil && !(ok && 0 <= n && n < 1<<32-1) && !has(value)
+	number := ok && 0 <= n && n < 1<<32-1
+	return has != nil && !number && !has(value)
 }
 
 // account reports a user or group that the machine does not have.

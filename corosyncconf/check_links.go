@@ -329,7 +329,7 @@ func (t *totem) unevenLinks(inUse []int) {
 		by = ByTest
 	}
 	for _, pos := range t.positions() {
-		if _, _, any := t.firstRing(pos); !any {
+		if _, any := t.firstRing(pos); !any {
 			continue // said elsewhere
 		}
 		for _, n := range inUse {
@@ -374,7 +374,7 @@ func (t *totem) nodeName(pos uint32) string {
 	if s, ok := t.str(prefix + "name"); ok && s.text != "" {
 		return s.text
 	}
-	if _, s, ok := t.firstRing(pos); ok {
+	if s, ok := t.firstRing(pos); ok {
 		return s.text
 	}
 	return fmt.Sprintf("node %d of the list", pos+1)

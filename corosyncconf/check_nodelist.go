@@ -46,7 +46,7 @@ func (t *totem) localID() {
 		}
 		return
 	}
-	if _, _, hasRing := t.firstRing(t.local.pos); !hasRing || t.version.before(version{3, 1, 5}) {
+	if _, hasRing := t.firstRing(t.local.pos); !hasRing || t.version.before(version{3, 1, 5}) {
 		t.missingID(t.local.pos)
 	}
 }
@@ -66,16 +66,16 @@ func (t *totem) nodeLine(pos uint32) *line {
 	return first
 }
 
-func (t *totem) firstRing(pos uint32) (link uint32, s setting, ok bool) {
+func (t *totem) firstRing(pos uint32) (s setting, ok bool) {
 	for p := range t.under(fmt.Sprintf("nodelist.node.%d.", pos)) {
 		_, key, _ := nodeKey(p)
-		if link, ok := ringKey(key); ok {
+		if _, ok := ringKey(key); ok {
 			if s, ok := t.str(p); ok {
-				return link, s, true
+				return s, true
 			}
 		}
 	}
-	return 0, setting{}, false
+	return setting{}, false
 }
 
 // positions returns the places of nodes in the order in which corosync goes
