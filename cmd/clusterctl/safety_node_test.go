@@ -139,7 +139,7 @@ func (s *site) nothingLeft() {
 
 // A member is lost at a random moment of a change, in each of the ways in which
 // members are lost. The others stay quorate, and when it is back, the operation is
-// ended from another machine: then all nodes have one file and run it.
+// taken back from another machine, unless it went through: then all nodes have one file and run it.
 func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 4, Links: 2})
 	seed := rand.Uint64()
@@ -170,12 +170,12 @@ func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 				if err := fault.mend(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				verb := []string{"resume", "undo"}[random.IntN(2)]
-				t.Logf("exit code %d; then op %s", r.code, verb)
+				t.Logf("exit code %d", r.code)
 				elsewhere := s.elsewhere()
 				s.await("n3 answers", func() bool { return elsewhere.ctl("-H", "n3", "op", "list").code == cli.ExitOK })
-				if end := elsewhere.ctl("-H", random1(random, []string{"n1", "n2"}), "op", verb, "--yes"); end.code != cli.ExitOK {
-					t.Errorf("op %s: %v", verb, end)
+				// What failed is being undone already, and cannot be resumed.
+				if end := elsewhere.ctl("-H", random1(random, []string{"n1", "n2"}), "op", "undo", "--yes"); end.code != cli.ExitOK {
+					t.Errorf("op undo: %v", end)
 				}
 				s.await("n3 is a member", func() bool {
 					out, _ := s.Node("n3").Run(t.Context(), "corosync-quorumtool -s")
