@@ -205,10 +205,13 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 	for _, change := range s.changes() {
 		t.Run(change.name, func(t *testing.T) {
 			s := &site{s.Lab, t, s.home}
-			create := func() { s.createOnly(change.from...) }
-			create()
-			watchers := s.watch(three...)
-			for i := range rounds(t, 2) {
+			var watchers []*watcher
+			anew, n := true, rounds(t, 2)
+			for i := range n {
+				if anew {
+					s.createOnly(change.from...)
+					watchers = s.watch(three...)
+				}
 				verb := []string{"resume", "undo"}[random.IntN(2)]
 				succeeded := s.struck(random, change.steps, (*os.Process).Kill, append([]string{"-H", "n1"}, change.args()...)...).code == cli.ExitOK
 				elsewhere := s.elsewhere()
@@ -222,16 +225,12 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 					t.Fatalf("round %d: op %s: %v", i, verb, r)
 				}
 				grown := strings.Contains(s.conf("n1"), "name: n4")
-				if change.name == "add" && grown || change.name == "delnode" && !grown || succeeded && len(change.from) > 3 {
+				anew = change.name == "add" && grown || change.name == "delnode" && !grown || succeeded && len(change.from) > 3
+				if anew || i == n-1 {
 					for _, w := range watchers {
 						w.unbroken(t)
 					}
-					create()
-					watchers = s.watch(three...)
 				}
-			}
-			for _, w := range watchers {
-				w.unbroken(t)
 			}
 		})
 	}
