@@ -11,8 +11,7 @@ import (
 )
 
 // Polling for a Want begins quickly, since a membership forms within a second,
-// and slows down; on a node that is slow to answer at most half of the time is
-// spent on asking, which holds up what is waited for.
+// and slows down.
 const (
 	pollFirst = 20 * time.Millisecond
 	pollLast  = 100 * time.Millisecond
@@ -36,7 +35,6 @@ func (r *run) await(ctx context.Context, w Want) error {
 		}
 		missing := "corosync has not answered"
 		for pause := pollFirst; ; pause = min(2*pause, pollLast) {
-			asked := time.Now()
 			rt, err := n.Runtime(ctx)
 			switch {
 			case lostConnection(err) || err != nil && ctx.Err() == nil:
@@ -62,7 +60,7 @@ func (r *run) await(ctx context.Context, w Want) error {
 			select {
 			case <-ctx.Done():
 				return r.notFormed(n, w, missing)
-			case <-time.After(max(pause, time.Since(asked))):
+			case <-time.After(pause):
 			}
 		}
 	})
