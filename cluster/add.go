@@ -507,18 +507,21 @@ func (n *ViewNode) belongs(ps *Problems, v *View, asked NodeSpec) {
 		*ps = append(*ps, NodeProblem(n.Name, n.Err))
 		return
 	}
-	idle(ps, n.Facts, n.Name)
-	if len(ps.Errors()) > 0 {
+	var busy Problems
+	if idle(&busy, n.Facts, n.Name); len(busy) > 0 {
+		*ps = append(*ps, busy...)
 		return
 	}
-	parts := partitions(v)
+	member := slices.ContainsFunc(partitions(v), func(p *partition) bool {
+		return p.quorate() && slices.Contains(p.ids, n.Conf.ID) && slices.Contains(p.seen, n)
+	})
 	switch {
 	case n.Facts.Conf.Hash != Hash(v.Conf.Bytes()):
 		ps.add(CodeDifferent, n.Name, "if it was installed anew, take out what it was: clusterctl delnode "+n.Name+"; else: clusterctl conf sync",
 			"it is on the list, but its corosync.conf is not that of the cluster")
 	case !n.active():
 		ps.add(CodeDifferent, n.Name, "clusterctl start "+n.Name, "it is in the cluster, but corosync does not run there")
-	case !slices.Contains(parts[0].ids, n.Conf.ID) || !slices.Contains(parts[0].seen, n) || !parts[0].quorate():
+	case !member:
 		ps.add(CodeDifferent, n.Name, "clusterctl status shows what is wrong", "it is in the cluster, but not a member of what is quorate")
 	case n.Conf.Votes == 0 && asked.Votes == nil:
 		ps.add(CodeDifferent, n.Name, "if that is meant, ask for votes=0", "it is in the cluster, but has no vote")

@@ -314,6 +314,26 @@ func TestPresentIsAMemberWithItsVote(t *testing.T) {
 			}
 		})
 	}
+	t.Run("corosync does not answer on any node", func(t *testing.T) {
+		v := running(t, 3, 3, nil).view(t)
+		for i := range v.Nodes {
+			v.Nodes[i].Facts.Runtime = &cluster.Runtime{Err: errors.New("it hangs")}
+		}
+		if _, ps := spec("n3").Present(v); len(ps) != 1 || ps[0].Code != cluster.CodeDifferent {
+			t.Errorf("%v", ps)
+		}
+	})
+	t.Run("each of several is judged", func(t *testing.T) {
+		w := running(t, 5, 5, nil)
+		w.Trouble = nil
+		w.Machine("n4").Stop("corosync")
+		w.Machine("n5").Stop("corosync")
+		w.Settle()
+		s := cluster.AddSpec{Nodes: append(spec("n4,votes=2").Nodes, spec("n5").Nodes...)}
+		if _, ps := s.Present(w.view(t)); len(ps) != 3 {
+			t.Errorf("%v", ps)
+		}
+	})
 	t.Run("listed without its vote by an add that was interrupted", func(t *testing.T) {
 		w := running(t, 3, 3, func(f *corosyncconf.File) error { return f.SetNodeVotes(3, 0) })
 		v := w.view(t)
