@@ -86,9 +86,7 @@ func reached(specs []NodeSpec, nodes []corosyncconf.Node) []PlanNode {
 
 // free checks that a node is in no cluster yet, nor in this one.
 func (s AddSpec) free(ps *Problems, f *Facts, conf corosyncconf.Config) {
-	if i := slices.IndexFunc(conf.Nodes, func(n corosyncconf.Node) bool {
-		return isHostname(f.Hostname, n.Name) || isHostname(n.Name, f.Hostname)
-	}); i >= 0 {
+	if i := slices.IndexFunc(conf.Nodes, func(n corosyncconf.Node) bool { return sameHost(f.Hostname, n.Name) }); i >= 0 {
 		ps.add(CodeExists, f.Node, "clusterctl status shows it; --if-missing accepts a node that is there as asked; to join another machine to this one's cluster, run on that machine: clusterctl join "+f.Node,
 			"it is a member of cluster %s already, with node id %d", conf.Totem.ClusterName, conf.Nodes[i].ID)
 		return
@@ -461,7 +459,7 @@ func namesOf(nodes []corosyncconf.Node) []string {
 func (s AddSpec) Present(v *View) (missing []NodeSpec, ps Problems) {
 	conf := v.config()
 	for _, n := range s.Nodes {
-		i := slices.IndexFunc(conf.Nodes, func(h corosyncconf.Node) bool { return isHostname(h.Name, n.Name) || isHostname(n.Name, h.Name) })
+		i := slices.IndexFunc(conf.Nodes, func(h corosyncconf.Node) bool { return sameHost(h.Name, n.Name) })
 		if i < 0 {
 			missing = append(missing, n)
 			continue

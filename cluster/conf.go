@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"slices"
 
 	"clusterctl/corosyncconf"
@@ -219,9 +218,9 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	if err != nil {
 		return err
 	}
-	undo := old.Clone()
-	if err := undo.SetConfigVersion(r.back); err != nil {
-		return fmt.Errorf("edit corosync.conf: %w", err)
+	undo, err := r.wayBack(old)
+	if err != nil {
+		return err
 	}
 	r.back--
 	r.count++

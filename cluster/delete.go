@@ -99,15 +99,12 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 			n.fenced(ps)
 		}
 	}
-	stays := func(n ViewNode) bool {
-		return n.Conf != nil && !slices.ContainsFunc(leaving, func(l *ViewNode) bool { return l.Conf.ID == n.Conf.ID })
-	}
 	switch {
 	case len(leaving) == 0:
 	case len(leaving) == len(v.names()):
 		ps.add(CodeLast, "", "to end the whole cluster: clusterctl stop --all, then remove "+ConfPath+" on each node",
 			"a cluster cannot lose its last node")
-	case !slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return stays(n) && n.Facts != nil }):
+	case !slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Conf != nil && n.Facts != nil && !hasID(leaving, n.Conf.ID) }):
 		ps.add(CodeLast, "", "bring one of those that stay back first", "no node that stays can be reached, and would hear of it")
 	}
 	return leaving
@@ -119,7 +116,7 @@ func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 	rest := &View{Conf: v.Conf}
 	parts := partitions(v)
 	for _, n := range v.Nodes {
-		leaves := slices.ContainsFunc(leaving, func(l *ViewNode) bool { return n.Conf != nil && l.Conf.ID == n.Conf.ID })
+		leaves := n.Conf != nil && hasID(leaving, n.Conf.ID)
 		counted := slices.ContainsFunc(parts, func(p *partition) bool { return n.Conf != nil && slices.Contains(p.ids, n.Conf.ID) })
 		switch {
 		case leaves && n.Facts == nil: // leaving says what there is to say
@@ -129,17 +126,16 @@ func (v *View) settledWithout(ps *Problems, s DeleteSpec, leaving []*ViewNode) {
 			rest.Nodes = append(rest.Nodes, n)
 		}
 	}
+	leave := func(p *partition) bool {
+		return !slices.ContainsFunc(p.ids, func(id ID) bool { return !hasID(leaving, id) })
+	}
 	var found Problems
 	rest.settled(&found, s.Force)
 	for _, p := range found {
 		switch {
 		case p.Code == CodeNotQuorate && len(parts) > 0:
 			p.Remedy += "; --force goes on without quorum"
-		case p.Code == CodePartition && len(parts) > 1 && !slices.ContainsFunc(parts[1:], func(p *partition) bool {
-			return slices.ContainsFunc(p.ids, func(id ID) bool {
-				return !slices.ContainsFunc(leaving, func(l *ViewNode) bool { return l.Conf.ID == id })
-			})
-		}):
+		case p.Code == CodePartition && !slices.ContainsFunc(parts[1:], func(p *partition) bool { return !leave(p) }):
 			p.Remedy = "mend the network between them, or stop corosync on the nodes that leave: clusterctl stop " + strings.Join(viewNames(leaving), " ")
 		}
 		*ps = append(*ps, p)
@@ -349,6 +345,10 @@ func viewNames(nodes []*ViewNode) []string {
 		names[i] = n.Name
 	}
 	return names
+}
+
+func hasID(nodes []*ViewNode, id ID) bool {
+	return slices.ContainsFunc(nodes, func(n *ViewNode) bool { return n.Conf.ID == id })
 }
 
 func among(nodes []*ViewNode, name string) bool { return slices.Contains(viewNames(nodes), name) }

@@ -1043,7 +1043,11 @@ func (u *undoing) outOfSight() error {
 // parts tells whether ops give members another configuration or key, which one
 // that is out of sight would not have.
 func parts(ops []Op) bool {
-	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath || o.Kind == OpReread })
+	return putsConf(ops) || slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpReread })
+}
+
+func putsConf(ops []Op) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
 }
 
 // begun leaves out nodes that were not restarted, and so are not once more.
@@ -1115,9 +1119,7 @@ func withoutStart(ops []Op) []Op {
 // has caught up.
 func (u *undoing) overtaken(name string, nodes []string) bool {
 	puts := func(s Step) bool {
-		return slices.ContainsFunc(s.Undo, func(a Act) bool {
-			return slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
-		})
+		return slices.ContainsFunc(s.Undo, func(a Act) bool { return putsConf(a.Ops) })
 	}
 	for i, step := range u.entry.Plan.Steps { // from the last act to the first
 		for j := len(step.Undo) - 1; j >= 0; j-- {

@@ -72,6 +72,9 @@ func isHostname(hostname, name string) bool {
 	return strings.EqualFold(name, hostname) || strings.EqualFold(name, label)
 }
 
+// sameHost tells whether one of two names is the other, or its first label.
+func sameHost(a, b string) bool { return isHostname(a, b) || isHostname(b, a) }
+
 func installHint(os, pkg string) string {
 	switch {
 	case strings.Contains(os, "Debian"), strings.Contains(os, "Ubuntu"):

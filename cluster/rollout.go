@@ -136,9 +136,9 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 	if err != nil {
 		return err
 	}
-	undo := old.Clone()
-	if err := undo.SetConfigVersion(r.back); err != nil {
-		return fmt.Errorf("edit corosync.conf: %w", err)
+	undo, err := r.wayBack(old)
+	if err != nil {
+		return err
 	}
 	if r.count > 0 && voters(old.Config()) == 1 && conf.Config().Quorum.TwoNode && !old.Config().Quorum.TwoNode {
 		// The second of two voters loses its vote while it is a member: two_node
@@ -276,6 +276,15 @@ func (r *rollout) numbered(conf *corosyncconf.File) (*corosyncconf.File, error) 
 	}
 	conf, err := corosyncconf.Parse(ConfPath, conf.Bytes())
 	if err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return conf, nil
+}
+
+// wayBack is a configuration under the version by which it is gone back to.
+func (r *rollout) wayBack(conf *corosyncconf.File) (*corosyncconf.File, error) {
+	conf = conf.Clone()
+	if err := conf.SetConfigVersion(r.back); err != nil {
 		return nil, fmt.Errorf("edit corosync.conf: %w", err)
 	}
 	return conf, nil

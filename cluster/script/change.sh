@@ -65,7 +65,7 @@ begin() {
   return $n
 }
 fill() { # as begin, from ID on
-  local id=$1 new=$J/op/.$1 n path dir units unit active enabled key value
+  local id=$1 new=$J/op/.$1 n path dir units unit active key value
   mkdir -p "$new/before" "$new/blobs" && head -c 4096 /dev/zero >"$new/reserve" && head -c "$2" >"$new/op.json" || return
   n=$3; shift 3
   while [ "$n" -gt 0 ]; do
