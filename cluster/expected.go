@@ -31,14 +31,11 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 		members, names = append(members, Member{n.Name, n.Conf.ID}), append(names, n.Name)
 	}
 	q := part.status()
-	now := votesOf(conf, q)
-	now.Expected = votes
-	after := now.Tally()
 	switch {
 	case votes < q.Total:
 		ps.add(CodeQuorum, "", fmt.Sprintf("use %d or more", q.Total), "expected votes %d: the partition of %s has %d votes, and corosync does not expect fewer than there are",
 			votes, andList(names), q.Total)
-	case q.Quorate && !after.Quorate:
+	case q.Quorate && votes > 2*q.Total-1:
 		ps.add(CodeQuorum, "", fmt.Sprintf("use %d to %d", q.Total, 2*q.Total-1), "expected votes %d: the partition of %s has %d votes, and would lose its quorum",
 			votes, andList(names), q.Total)
 	}
@@ -47,6 +44,9 @@ func PlanExpected(votes int, v *View) (*Plan, error) {
 	}
 	p := v.plan()
 	before := point(votesOf(conf, q).Tally())
+	now := votesOf(conf, q)
+	now.Expected = votes
+	after := now.Tally()
 	p.Quorum = QuorumRange{before, before, point(after)}
 	if q.Expected == votes {
 		return p, nil
