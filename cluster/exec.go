@@ -91,15 +91,30 @@ func (e *UndoneError) Unwrap() error { return e.Cause }
 const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
 	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
-	undoTimeout = 5 * time.Minute   // for undoing a whole operation
+	undoTimeout = 5 * time.Minute   // for undoing a whole operation, beside the time that pacemaker takes
 )
 
-// timeLimit is how long operations may take on a node.
+// timeLimit is how long operations may take on a node. Pacemaker may have come up
+// by the time that corosync is restarted once more.
 func timeLimit(ops []Op) time.Duration {
-	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" }) {
+	moves := func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" || o.Kind == OpAgain }
+	if slices.ContainsFunc(ops, moves) {
 		return moveTimeout
 	}
 	return stepTimeout
+}
+
+// undoLimit is how long undoing the steps may take.
+func undoLimit(steps []Step) time.Duration {
+	limit := undoTimeout
+	for _, s := range steps {
+		for _, act := range s.Undo {
+			if l := timeLimit(act.Ops); l > stepTimeout {
+				limit += l
+			}
+		}
+	}
+	return limit
 }
 
 // run is one operation under way.
@@ -749,7 +764,8 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 // cluster may have a newer configuration by now. Nodes whose journal was not
 // read take no part: what is to be taken back there is not known.
 func (r *run) undo(ctx context.Context, last int, owed []string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	first, _ := r.entry.Plan.from(last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit(r.entry.Plan.Steps[first:last+1]))
 	defer cancel()
 	grace := r.Grace
 	if grace == 0 {
@@ -764,7 +780,6 @@ func (r *run) undo(ctx context.Context, last int, owed []string) error {
 		}
 	}
 	var errs error
-	first, _ := r.entry.Plan.from(last)
 	for i := last; i >= first; i-- {
 		step := r.entry.Plan.Steps[i]
 		ended := r.report("undo: " + step.What)

@@ -21,6 +21,9 @@ func (a *app) printPlan(p *cluster.Plan) error {
 	fmt.Fprintln(w, "This would be done:")
 	for i, s := range p.Steps {
 		fmt.Fprintf(w, "  %d. %s (%s)\n", i+1, s.What, nodesText(s.Do.Nodes))
+		if s.Stands != "" && i+1 < len(p.Steps) {
+			fmt.Fprintf(w, "     From here on %s, whatever fails.\n", s.Stands)
+		}
 	}
 	fmt.Fprintf(w, "\nQuorum: before %s, lowest %s, after %s\n", pointText(p.Quorum.Before), pointText(p.Quorum.Lowest), pointText(p.Quorum.After))
 	if p.Diff != "" {

@@ -45,6 +45,8 @@ func Scenarios() []Scenario {
 		{Name: "delnode-5-2", Machines: 5, Members: 5, Plan: Remove("n3", "n4", "n5")},
 		{Name: "delnode-3-2-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: RemoveDead("n3")},
 		{Name: "delnode-5-4-dead", Machines: 5, Members: 5, Dead: []string{"n5"}, Plan: RemoveDead("n5")},
+		{Name: "delnode-5-3-dead", Machines: 5, Members: 5, Dead: []string{"n4", "n5"}, Plan: RemoveDead("n4", "n5")},
+		{Name: "delnode-5-4-away", Machines: 5, Members: 5, Dead: []string{"n3"}, Plan: Remove("n5")},
 		{Name: "conf-set", Machines: 3, Members: 3, Plan: ConfSet("totem", "token", "5000")},
 		{Name: "conf-set-dead", Machines: 3, Members: 3, Dead: []string{"n3"}, Plan: ConfSet("totem", "token", "5000")},
 		{Name: "conf-set-rolling", Machines: 3, Members: 3, Plan: ConfSet("totem", "link_mode", "active")},
@@ -72,7 +74,7 @@ func Scenarios() []Scenario {
 	}
 	for _, s := range all {
 		switch s.Name {
-		case "add-3-5", "delnode-3-2", "conf-set", "key-rotate":
+		case "add-2-3", "add-3-5", "delnode-3-2", "delnode-3-2-key", "delnode-5-2", "conf-set", "key-rotate", "link-set", "restart":
 			name := s.Name
 			s.Refused = true
 			s.Name, s.Deaf = name+"-deaf", []string{"n2"}
