@@ -569,7 +569,8 @@ func (r *run) soften(ctx context.Context, err error) error {
 // Every member is asked, since corosync takes a second or more to find out that
 // one has died. A corosync that a reload makes wait for all needs all votes. In
 // undoing, a node without quorum has none to lose while others have it, or come by
-// it: it is apart.
+// it: it is apart. So is one that has quorum only by what is taken back, as each
+// half of a two_node cluster has, while others without it keep theirs.
 func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	if a.Conf == "" || a.Force || a.Want != nil && !a.Want.Quorate {
 		return nil
@@ -580,7 +581,9 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 	}
 	conf := f.Config()
 	var quorate atomic.Bool
-	apart := map[string]error{}
+	apart := map[string]error{}             // by node
+	members := map[string][]quorum.Member{} // of nodes that are quorate, and would not be
+	var keep [][]quorum.Member              // memberships that are quorate, and would be
 	var mu sync.Mutex
 	err = each(a.Nodes, func(name string) error {
 		rt, err := r.up(ctx, name)
@@ -619,18 +622,36 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		}
 		if votes >= needed {
 			quorate.Store(true) // or will be
+			mu.Lock()
+			defer mu.Unlock()
+			if rt.Quorum.Quorate {
+				keep = append(keep, rt.Quorum.Members)
+			}
 			return nil
 		}
 		err = &NodeError{Node: name, Code: CodeQuorum, Remedy: "bring back the members that are away",
 			Err: fmt.Errorf("a reload now would cost quorum: %s present of %d, %d needed", count(votes, "vote"), expected, needed)}
-		if rt.Quorum.Quorate || !undo {
+		if !undo {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		apart[name] = err
+		if rt.Quorum.Quorate {
+			members[name] = rt.Quorum.Members
+		}
 		return nil
 	})
+	for name, own := range members {
+		others := func(ms []quorum.Member) bool {
+			return !slices.ContainsFunc(ms, func(m quorum.Member) bool {
+				return slices.ContainsFunc(own, func(o quorum.Member) bool { return o.NodeID == m.NodeID })
+			})
+		}
+		if err == nil && !slices.ContainsFunc(keep, others) {
+			return apart[name]
+		}
+	}
 	if err == nil && !quorate.Load() {
 		err = each(a.Nodes, func(name string) error { return apart[name] })
 	}
