@@ -74,7 +74,7 @@ func Scenarios() []Scenario {
 	}
 	for _, s := range all {
 		switch s.Name {
-		case "add-2-3", "add-3-5", "delnode-3-2", "delnode-3-2-key", "delnode-5-2", "conf-set", "key-rotate", "link-set", "restart":
+		case "add-2-3", "add-3-5", "delnode-3-2", "delnode-3-2-key", "delnode-5-2", "conf-set", "key-rotate", "link-set":
 			name := s.Name
 			s.Refused = true
 			s.Name, s.Deaf = name+"-deaf", []string{"n2"}
