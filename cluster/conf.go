@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
 
 	"clusterctl/corosyncconf"
 )
@@ -14,6 +16,7 @@ type ConfSpec struct {
 	// Restart allows what takes a restart of corosync: on one node after the
 	// other or, where nothing less does, on all at once.
 	Restart bool
+	Force   bool // also what this release of corosync takes no notice of
 }
 
 // apply returns the configuration after the change, with the version of conf. r is
@@ -51,11 +54,13 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		same := Hash(wanted.Bytes()) == Hash(v.Conf.Bytes())
 		changes = corosyncconf.Compare(v.Conf, wanted, release(v.reached()))
 		effect := s.allowed(&ps, changes)
+		v.warnOf(&ps, wanted.Config())
 		v.oneKey(&ps, wanted.Config())
 		if was, is := v.Conf.Config().Totem.KeyFile, wanted.Config().Totem.KeyFile; was != is {
 			ps.add(CodeKeyElsewhere, "", "change it by hand, on all nodes, and reload", "totem.keyfile: whether %s is the same on all nodes is not known", is)
 		}
 		v.noWorse(&ps, wanted)
+		v.addressed(&ps, wanted.Config())
 		if err := ps.err(); err != nil {
 			return nil, err
 		}
@@ -66,13 +71,7 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 			p.Quorum.Lowest, _ = v.voting(v.Conf.Config())
 			return r, nil
 		}
-		switch effect {
-		case corosyncconf.FullRestart:
-			return r, r.standstill(s.What, wanted)
-		case corosyncconf.RollingRestart:
-			return r, r.inTurn(s.What, wanted)
-		}
-		return r, r.replace(s.What, wanted)
+		return r, r.comeInto(s, effect, changes, wanted)
 	})
 	if err != nil {
 		return nil, err
@@ -95,6 +94,137 @@ func PlanConf(s ConfSpec, v *View) (*Plan, error) {
 		}
 	}
 	return plan, nil
+}
+
+// comeInto plans what brings another configuration into effect.
+func (r *rollout) comeInto(s ConfSpec, effect corosyncconf.Effect, changes []corosyncconf.Change, wanted *corosyncconf.File) error {
+	if effect < corosyncconf.FullRestart {
+		err := r.relink(changes, wanted)
+		switch {
+		case err == nil && effect == corosyncconf.RollingRestart:
+			return r.inTurn(s.What, wanted)
+		case err == nil:
+			return r.replace(s.What, wanted)
+		case !s.Restart || effect != corosyncconf.LinkReplace:
+			return err
+		}
+	}
+	for _, link := range moved(r.conf.Config(), wanted.Config()) {
+		r.reach(link, wanted.Config())
+	}
+	return r.standstill(s.What, wanted)
+}
+
+// relink prepares for the links that come and go with another configuration, and
+// refuses that where no other connects all members. Links that corosync does not
+// change in place are taken away by a reload before.
+func (r *rollout) relink(changes []corosyncconf.Change, wanted *corosyncconf.File) error {
+	var replaced []int
+	for _, c := range changes {
+		if c.Effect == corosyncconf.LinkReplace && !slices.Contains(replaced, c.Link) {
+			replaced = append(replaced, c.Link)
+		}
+	}
+	slices.Sort(replaced)
+	was, is := r.conf.Config().Links(), wanted.Config().Links()
+	goes := func(l int) bool { return slices.Contains(replaced, l) || !slices.Contains(is, l) }
+	links := slices.DeleteFunc(slices.Clone(r.links), goes)
+	if lost := slices.DeleteFunc(slices.Clone(was), func(l int) bool { return !goes(l) }); len(lost) > 0 && len(links) == 0 && len(r.members) > 1 {
+		var ps Problems
+		ps.add(CodeLinkDown, "", "mend the other links first, or add one: clusterctl link add N CIDR",
+			"no other link connects all members now, so %s cannot be taken away", andLinks(lost))
+		return ps
+	}
+	for _, l := range is {
+		if !slices.Contains(was, l) && len(r.members) > 1 {
+			links = append(links, l)
+		}
+	}
+	slices.Sort(links)
+	r.links = links
+	if len(replaced) == 0 {
+		return nil
+	}
+	for _, link := range moved(r.conf.Config(), wanted.Config()) {
+		r.reach(link, wanted.Config())
+	}
+	without := wanted.Clone()
+	for _, link := range replaced {
+		if err := dropLink(without, link); err != nil {
+			return err
+		}
+	}
+	if err := r.replace("take "+andLinks(replaced)+" away for the time being", without); err != nil {
+		return err
+	}
+	for _, l := range replaced {
+		if slices.Contains(is, l) && len(r.members) > 1 {
+			links = append(links, l)
+		}
+	}
+	slices.Sort(links)
+	r.links = links
+	return nil
+}
+
+// andLinks is "link 0", "links 0 and 1".
+func andLinks(links []int) string {
+	var words []string
+	for _, l := range links {
+		words = append(words, strconv.Itoa(l))
+	}
+	return theirs(len(links), "link", "links") + " " + andList(words)
+}
+
+// moved lists the links on which nodes have other addresses than before.
+func moved(old, wanted corosyncconf.Config) []int {
+	was := map[ID]map[int]string{}
+	for _, n := range old.Nodes {
+		was[n.ID] = n.Addrs
+	}
+	var links []int
+	for _, n := range wanted.Nodes {
+		for l, a := range n.Addrs {
+			if a != was[n.ID][l] && !slices.Contains(links, l) {
+				links = append(links, l)
+			}
+		}
+	}
+	slices.Sort(links)
+	return links
+}
+
+// addressed checks that nodes have the addresses that they get.
+func (v *View) addressed(ps *Problems, wanted corosyncconf.Config) {
+	for _, n := range v.Nodes {
+		if n.Conf == nil || n.Facts == nil {
+			continue
+		}
+		i := slices.IndexFunc(wanted.Nodes, func(c corosyncconf.Node) bool { return c.ID == n.Conf.ID })
+		if i < 0 {
+			continue
+		}
+		spec := NodeSpec{Name: n.Name, Links: map[int]string{}}
+		for l, a := range wanted.Nodes[i].Addrs {
+			if _, err := netip.ParseAddr(a); err == nil && a != n.Conf.Addrs[l] { // a name was not asked for
+				spec.Links[l] = a
+			}
+		}
+		if len(spec.Links) > 0 {
+			spec.addresses(ps, nil, n.Facts, v.reached())
+		}
+	}
+}
+
+// warnOf warns of what a configuration newly has that is better known beforehand.
+func (v *View) warnOf(ps *Problems, wanted corosyncconf.Config) {
+	was, is := v.Conf.Config().Totem, wanted.Totem
+	if is.Transport == "udp" && (was.Transport != "udp" || was.ClusterName != is.ClusterName) {
+		warnOfMulticast(ps, is.ClusterName)
+	}
+	if is.RRPMode == "active" && was.RRPMode != "active" && release(v.reached()) == corosyncconf.V24 {
+		ps.warn(CodeVersion, "", "use passive", "rrp_mode active is not supported by corosync's authors")
+	}
 }
 
 // reloadTwice has every reload, forward and back, asked for once more: each node
@@ -134,12 +264,18 @@ func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncc
 		switch e := c.Effect; {
 		case c.Node:
 			ps.add(CodeDifferent, "", "clusterctl add or clusterctl delnode", "%s: nodes do not come and go by an edit", c.Words)
+		case c.Ignored && !s.Force && s.Edit != nil:
+			remedy := "leave it out, or add --force"
+			if c.Path == "totem.rrp_mode" {
+				remedy = "totem.link_mode is what corosync 3 has in its place"
+			}
+			ps.add(CodeVersion, "", remedy, "%s", text)
 		case e <= corosyncconf.Reload:
 			if c.Remark != "" && !c.Twice {
 				ps.warn(CodeNeedsRestart, "", "", "%s", text)
 			}
 		case e == corosyncconf.LinkReplace && !stops:
-			ps.add(CodeNeedsRestart, "", "clusterctl link set does it link by link", "%s: corosync does not change a link in place", text)
+			ps.warn(CodeNeedsRestart, "", "", "%s: corosync does not change a link in place; it is taken away and comes back", text)
 		case e == corosyncconf.DeviceRestart:
 			ps.add(CodeNeedsRestart, "", "change it on each node, and restart corosync-qdevice there", "%s: only a restart of corosync-qdevice brings it into effect", text)
 		case stops:
@@ -171,15 +307,25 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 	if err := ps.err(); err != nil {
 		return err
 	}
-	// Taken back, the nodes that run with it must be restarted once more.
+	// Taken back, the nodes that run with it must be restarted once more; and what
+	// was stopped is started only when the file is again what it was.
 	swap := &r.plan.Steps[len(r.plan.Steps)-2]
-	for _, s := range steps {
+	var paced []string
+	for i := range steps {
+		s := &steps[i]
+		s.Undo = nil
+		if s.Do.Ops[0].Unit == "pacemaker" && s.Class == ClassStop {
+			paced = append(paced, s.Do.Nodes...)
+		}
 		if len(s.Do.Leave) == 0 {
 			continue // not the one that stops corosync
 		}
 		want := r.want(conf)
 		want.Version = 0
 		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: want, Leave: s.Do.Leave})
+	}
+	if len(paced) > 0 {
+		swap.Undo = append(swap.Undo, revivePacemaker(paced))
 	}
 	r.plan.Steps = append(r.plan.Steps, steps...)
 	return nil
@@ -236,14 +382,27 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	p.Steps = append(p.Steps, Step{
 		ID: r.id("stage"), What: "test the new corosync.conf: " + what, Class: ClassPrepare,
 		Do: Act{Nodes: names, Ops: []Op{
-			rememberIDs(old, r.top), rememberIDs(conf, r.top),
+			rememberIDs(old, r.top),
 			{Kind: OpTest, Path: ConfPath, Blob: again},
 			{Kind: OpStage, Path: ConfPath, Blob: is, Base: was, Mode: "0644"},
 		}},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
 	})
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, unitStep(r.id("unpace"), OpStop, "pacemaker", paced))
+		unpace := unitStep(r.id("unpace"), OpStop, "pacemaker", paced)
+		unpace.Undo = []Act{revivePacemaker(paced)}
+		p.Steps = append(p.Steps, unpace)
+	}
+	highest := uint32(0) // node id that was ever in use
+	for _, f := range v.reached() {
+		if f.IDs.Cluster == old.Config().Totem.ClusterName {
+			highest = max(highest, f.IDs.Highest)
+		}
+	}
+	known := func(f *corosyncconf.File) Op {
+		op := rememberIDs(f, r.top)
+		op.N = max(op.N, highest)
+		return op
 	}
 	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
 	stop.What += " (the cluster stands still)"
@@ -252,12 +411,16 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
 	p.Steps = append(p.Steps, stop, Step{
 		ID: r.id("swap"), What: "put the new corosync.conf in place", Class: ClassSwitch,
-		Do: Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}}},
+		Do: Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, known(conf)}},
 		// One that restarted runs the new version, and is not to be there for others to join.
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}}}},
+		Undo: []Act{{Nodes: names, Ops: []Op{
+			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}, known(old),
+		}}},
 	}, start)
 	if len(paced) > 0 {
-		p.Steps = append(p.Steps, unitStep(r.id("pace"), OpStart, "pacemaker", paced))
+		pace := unitStep(r.id("pace"), OpStart, "pacemaker", paced)
+		pace.Undo = nil // it is stopped before corosync, and started again after it
+		p.Steps = append(p.Steps, pace)
 	}
 	r.conf = conf
 	return nil

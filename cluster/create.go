@@ -30,6 +30,11 @@ func (s CreateSpec) Names() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+func warnOfMulticast(ps *Problems, name string) {
+	ps.warn(CodeMulticastName, "", "make sure that no cluster in its networks has that name",
+		"with multicast the name %s stands for the address at which the nodes hear each other: another cluster of that name would be heard, too", name)
+}
+
 // PlanCreate plans a new cluster. facts are those of s.Nodes, in that order; key
 // is a new authkey. The error, if any, is Problems: all that stands
 // against it.
@@ -37,8 +42,7 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	ps := s.Check()
 	s, nodes := s.examine(&ps, facts)
 	if s.Transport == "udp" {
-		ps.warn(CodeMulticastName, "", "make sure that no cluster in its networks has that name",
-			"with multicast the name %s stands for the address at which the nodes hear each other: another cluster of that name would be heard, too", s.Name)
+		warnOfMulticast(&ps, s.Name)
 	}
 	if err := ps.err(); err != nil {
 		return nil, err

@@ -161,8 +161,8 @@ func FindVersion(all []ConfVersion, label string) (*ConfVersion, error) {
 }
 
 // PlanRestore plans that a running cluster goes back to a configuration that it
-// had, as PlanConf does a change.
-func PlanRestore(was *ConfVersion, v *View) (*Plan, error) {
+// had, as PlanConf does a change; restart allows what takes a restart of corosync.
+func PlanRestore(was *ConfVersion, restart bool, v *View) (*Plan, error) {
 	var ps Problems
 	old, err := corosyncconf.Parse(ConfPath, was.Text)
 	if err != nil {
@@ -190,5 +190,5 @@ func PlanRestore(was *ConfVersion, v *View) (*Plan, error) {
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
-	return PlanConf(ConfSpec{What: fmt.Sprintf("go back to version %d", was.Version), Text: was.Text}, v)
+	return PlanConf(ConfSpec{What: fmt.Sprintf("go back to version %d", was.Version), Text: was.Text, Restart: restart}, v)
 }

@@ -138,7 +138,7 @@ func PlanLinkSet(s LinkChange, v *View) (*Plan, error) {
 			return l.r, l.swap(temporary, addrs, wanted)
 		}
 		if moved {
-			l.reach(addrs)
+			l.r.reach(s.Number, wanted.Config())
 		}
 		if err := l.remove(fmt.Sprintf("remove link %d", s.Number), s.Number, without); err != nil {
 			return nil, err
@@ -267,6 +267,8 @@ func (l *linkPlan) addresses(ps *Problems, s LinkChange) map[ID]string {
 		v := l.v.Nodes[l.v.find(n.Label())]
 		addr, ok := given[v.Name]
 		switch {
+		case v.Facts == nil && !ok && !s.Network.IsValid() && l.present()[n.ID] != "":
+			addrs[n.ID] = l.present()[n.ID]
 		case v.Facts == nil && !ok:
 			p := NodeProblem(v.Name, v.Err)
 			p.Message = "it cannot be asked for its address: " + p.Message
@@ -311,7 +313,9 @@ func (l *linkPlan) put(f *corosyncconf.File, addrs map[ID]string) error {
 		if n.Name == "" {
 			node := l.v.Nodes[l.v.find(n.Label())]
 			if node.Facts == nil {
-				return fmt.Errorf("node %d has no name, which several links need, and cannot be asked for it", n.ID)
+				var ps Problems
+				ps.add(CodeConfigInvalid, n.Label(), fmt.Sprintf("bring it back, or give it one: clusterctl conf set 'nodelist.node[%d].name' NAME", n.ID), "it has no name, which several links need, and cannot be asked for it")
+				return ps
 			}
 			if err := set(f, node.Facts.Hostname, "nodelist.node[%d].name", n.ID); err != nil {
 				return err
@@ -357,13 +361,15 @@ func factsAddrs(f *Facts) []netip.Prefix {
 
 // drop takes the link out of f: the addresses of all nodes, and the interface
 // section, since corosync counts a link that has one (seen on 3.1.7).
-func (l *linkPlan) drop(f *corosyncconf.File) error {
-	for _, n := range l.conf.Nodes {
-		if err := unset(f, "nodelist.node[%d].ring%d_addr", n.ID, l.Number); err != nil {
+func (l *linkPlan) drop(f *corosyncconf.File) error { return dropLink(f, l.Number) }
+
+func dropLink(f *corosyncconf.File, link int) error {
+	for _, n := range f.Config().Nodes {
+		if err := unset(f, "nodelist.node[%d].ring%d_addr", n.ID, link); err != nil {
 			return err
 		}
 	}
-	return unset(f, "totem.interface[%d]", l.Number)
+	return unset(f, "totem.interface[%d]", link)
 }
 
 // add plans that f, which has the link more, takes effect.
@@ -424,31 +430,34 @@ func (l *linkPlan) still(what string, f *corosyncconf.File, addrs map[ID]string)
 	}
 	l.r.plan.Notes = append(l.r.plan.Notes, ps...)
 	if addrs != nil {
-		l.reach(addrs)
+		l.r.reach(l.Number, f.Config())
 	}
 	return l.r.standstill(what, f)
 }
 
-// reach plans that every node finds out whether it reaches every other at these
-// addresses.
-func (l *linkPlan) reach(addrs map[ID]string) {
+// reach plans that every node finds out whether it reaches every other at the
+// addresses that they have on a link of conf.
+func (r *rollout) reach(link int, conf corosyncconf.Config) {
 	var list []string
-	for _, n := range l.v.Nodes {
-		if n.Conf != nil && n.Facts != nil {
-			list = append(list, addrs[n.Conf.ID])
+	for _, n := range conf.Nodes {
+		if slices.ContainsFunc(r.view.Nodes, func(v ViewNode) bool { return v.Facts != nil && v.Conf != nil && v.Conf.ID == n.ID }) {
+			list = append(list, n.Addrs[link])
 		}
 	}
-	l.r.plan.Steps = append(l.r.plan.Steps, Step{
-		ID: "reach", What: "see that each node reaches each at its address on " + l.named(), Class: ClassPrepare,
-		Do: Act{Nodes: l.r.nodes, Ops: []Op{{Kind: OpReach, Name: strings.Join(list, " ")}}},
+	r.plan.Steps = append(r.plan.Steps, Step{
+		ID: fmt.Sprintf("reach-%d", link), What: "see that each node reaches each at its address on " + named(release(r.view.reached()), link), Class: ClassPrepare,
+		Do: Act{Nodes: r.nodes, Ops: []Op{{Kind: OpReach, Name: strings.Join(list, " ")}}},
 	})
 }
 
-func (l *linkPlan) named() string {
-	if l.release == corosyncconf.V24 {
-		return fmt.Sprintf("ring %d", l.Number)
+func (l *linkPlan) named() string { return named(l.release, l.Number) }
+
+// named is what a link is called in a release.
+func named(r corosyncconf.Release, link int) string {
+	if r == corosyncconf.V24 {
+		return fmt.Sprintf("ring %d", link)
 	}
-	return fmt.Sprintf("link %d", l.Number)
+	return fmt.Sprintf("link %d", link)
 }
 
 // settings writes what was asked for besides addresses.

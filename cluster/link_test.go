@@ -283,7 +283,7 @@ func TestRingsOfCorosync2ComeMoveAndGo(t *testing.T) {
 		}
 	}
 	p, err := cluster.PlanLinkAdd(cluster.LinkChange{Number: 1, Network: network1, Port: ptr(5407), Restart: true}, w.view(t))
-	if err == nil && (stops(p) != 1 || !p.StopsAll() || p.Steps[0].ID != "reach") {
+	if err == nil && (stops(p) != 1 || !p.StopsAll() || p.Steps[0].ID != "reach-1") {
 		t.Errorf("%+v", p.Steps)
 	}
 	w.ends(t, p, err)

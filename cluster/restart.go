@@ -63,19 +63,30 @@ func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 		one := []string{n.Name}
 		paced := n.Facts.Units["pacemaker"].Running()
 		if paced {
-			steps = append(steps, unitStep(fmt.Sprintf("unpace-%d", i+1), OpStop, "pacemaker", one))
+			unpace := unitStep(fmt.Sprintf("unpace-%d", i+1), OpStop, "pacemaker", one)
+			unpace.Undo = []Act{revivePacemaker(one)}
+			steps = append(steps, unpace)
 		}
 		stop, start := unitStep(fmt.Sprintf("stop-%d", i+1), OpStop, "corosync", one), unitStep(fmt.Sprintf("start-%d", i+1), OpStart, "corosync", one)
 		stop.Do.Leave = []ID{n.Conf.ID}
 		stop.Do.Want = &Want{Members: rest, Gone: stop.Do.Leave, Quorate: quorate && away.Quorate, Deadline: formTime(len(conf.Nodes))}
 		start.Do.Want = &Want{Members: members, Quorate: quorate, Links: v.connected(members), Deadline: formTime(len(conf.Nodes))}
-		start.Undo = nil // that of stopping it does
+		start.Undo = nil         // that of stopping it does
+		stop.Undo[0].Soft = true // one that does not start keeps nothing open: there is nothing else to take back
 		steps = append(steps, stop, start)
 		if paced {
-			steps = append(steps, unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one))
+			pace := unitStep(fmt.Sprintf("pace-%d", i+1), OpStart, "pacemaker", one)
+			pace.Undo = nil
+			steps = append(steps, pace)
 		}
 	}
 	return steps
+}
+
+// revivePacemaker starts pacemaker where it ran, when corosync is back. One that
+// does not start keeps nothing else from being taken back.
+func revivePacemaker(nodes []string) Act {
+	return Act{Nodes: nodes, Ops: []Op{{Kind: OpRevive, Unit: "pacemaker"}}, Soft: true}
 }
 
 // PlanEnable plans that corosync is started at boot, or no longer, and with it

@@ -197,13 +197,13 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 
 // startAll are the steps of starting whatever can be started, as after a power
 // cut: one node that does not come up must not keep the others down. So nothing
-// is taken back, and in the end what is missing is an error.
+// is taken back, and in the end what is missing is an error, be it nodes or quorum.
 func startAll(names []string, seen Want, pace Step) []Step {
 	const stands = "what could be started runs"
 	start := unitStep("start", OpStart, "corosync", names)
 	start.Do.Soft, start.Stands = true, stands
 	most, all := seen, seen
-	most.Most, all.Deadline = true, 10*time.Second
+	most.Most, all.Quorate, all.Deadline = true, true, 10*time.Second
 	form := Step{ID: "form", What: "see them come together", Class: ClassStart, Do: Act{Nodes: names, Soft: true, Want: &most}}
 	rest := Step{ID: "rest", What: "see that all came up", Class: ClassStart, Do: Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &all}}
 	if len(pace.Do.Nodes) == 0 {

@@ -231,6 +231,14 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 		}
 	}
 	r := newRollout(v, p, 1)
+	if len(sy.runs) == 1 {
+		r.conf = sy.runs[0].Facts.Conf.File
+	}
+	if err := r.relink(nil, is); err != nil {
+		return err
+	}
+	do := r.reload(r.members, "", r.want(is))
+	do.Carry = carry(r.members, r.linked, r.links)
 	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), is.Bytes())
 	after := reckon(is.Config(), r.members).Tally()
 	p.Quorum.After = point(after)
@@ -241,6 +249,7 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 		return err
 	}
 	blob, back := p.blob(is.Bytes()), p.blob(again.Bytes())
+	do.Conf = blob
 	p.Steps = append(p.Steps,
 		Step{
 			ID: "stage-1", What: "test corosync.conf", Class: ClassPrepare,
@@ -255,7 +264,7 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 		},
 		Step{
 			ID: "reload-1", What: "reload: every member runs the same corosync.conf", Class: ClassReload,
-			Do: r.reload(r.members, blob, r.want(is)),
+			Do: do,
 			Undo: []Act{
 				{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
 				{Nodes: membersOf(r.members), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},

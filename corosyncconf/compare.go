@@ -18,6 +18,8 @@ type Change struct {
 	Effect   Effect // what it takes to come into effect
 	Remark   string // what else is to be known, such as why Effect is not that of the key; may be empty
 	Node     bool   // a node came or went
+	Link     int    // that LinkReplace is about
+	Ignored  bool   // another release has the key, and this one takes no notice of it
 	Twice    bool   // of a reload: only a second one does all of it
 
 	// CmapKey is what a reload leaves in corosync's cmap, with the value
@@ -186,7 +188,7 @@ func (c *comparison) link(link int, kind ChangeKind) {
 	effect, remark := c.linkEffect(link, kind)
 	c.whole[link] = true
 	c.changes = append(c.changes, Change{
-		Path: "nodelist.node." + linkKey(link), Kind: kind, Words: fmt.Sprintf("%s %d %s on all nodes", what, link, kind), Effect: effect, Remark: remark,
+		Path: "nodelist.node." + linkKey(link), Link: link, Kind: kind, Words: fmt.Sprintf("%s %d %s on all nodes", what, link, kind), Effect: effect, Remark: remark,
 	})
 }
 
@@ -417,7 +419,13 @@ func (c *comparison) key(id settingID, kind ChangeKind, old, new string) {
 	} else {
 		change.Words = c.words(id, k, kind, old, new)
 	}
+	change.Ignored = known && kind != Removed && !k.KnownIn(c.release)
 	change.Effect, change.Remark = c.effect(id, k, known, kind, old, new)
+	if link, isLink := linkOf(id.key); isLink {
+		change.Link = link
+	} else if n, err := strconv.Atoi(id.item); err == nil && id.section == "totem.interface" {
+		change.Link = n
+	}
 	if change.Effect == Reload && c.new.transport == "knet" && (change.Path == "totem.token" || change.Path == "totem.token_coefficient") {
 		// totemconfig_configure_new_params makes the ping timers before it reads the token.
 		change.Twice, change.Remark = true, "the links' ping timers, which are made from it, follow with a second reload"

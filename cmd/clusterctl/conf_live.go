@@ -166,13 +166,14 @@ func (a *app) confPlan(ctx context.Context, plan planner, question func(changed)
 }
 
 func (a *app) confRestoreCmd() *cobra.Command {
-	return &cobra.Command{
+	restart := false
+	c := &cobra.Command{
 		Use:   "restore VERSION",
 		Short: "Go back to a version of corosync.conf that the cluster had",
 		Long: `Give the cluster a corosync.conf that it had, as clusterctl conf history lists them:
 the same content under a new, higher config_version. What a reload cannot bring
-into effect is refused, and so is a version with other nodes: these come and go
-by add and delnode.`,
+into effect takes --restart. A version with other nodes is refused: these come
+and go by add and delnode.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.canAsk("conf restore"); err != nil {
@@ -187,10 +188,12 @@ by add and delnode.`,
 				if err != nil {
 					return nil, err
 				}
-				return cluster.PlanRestore(was, v)
+				return cluster.PlanRestore(was, restart, v)
 			}, func(c changed) string {
 				return fmt.Sprintf("Go back to version %s of the corosync.conf of cluster %s?", args[0], c.plan.Cluster)
 			})
 		},
 	}
+	c.Flags().BoolVar(&restart, "restart", false, "also what takes a restart, of one node after the other or of all at once")
+	return c
 }

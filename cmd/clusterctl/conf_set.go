@@ -136,7 +136,7 @@ func (a *app) confEdit(c *cobra.Command, e *confEdit) error {
 		if slices.ContainsFunc(e.changes, func(c confSetting) bool { return c.path.String() == "totem.config_version" }) {
 			return confProblem(cluster.CodeBadPath, "leave it out", "totem.config_version: on the cluster clusterctl counts it up itself")
 		}
-		return a.confChange(c.Context(), cluster.ConfSpec{What: e.what(), Edit: e.edit, Restart: e.restart})
+		return a.confChange(c.Context(), cluster.ConfSpec{What: e.what(), Edit: e.edit, Restart: e.restart, Force: e.force})
 	}
 	if e.restart {
 		return usageText("--restart is for the cluster, and --file names a plain file")
