@@ -406,6 +406,7 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 		ID: d.roll.id("aside"), What: "set configuration and key of " + andList(names) + " aside", Class: ClassSwitch,
 		Do: Act{Nodes: names, Ops: []Op{
 			{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"},
+			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, // it may have rebooted since
 			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
 		}},
 	}

@@ -446,7 +446,7 @@ func (r *run) forget(ctx context.Context) {
 // loadBlobs fetches the new contents from the journals, where the plan was read
 // from one and has none. No journal need have all of them.
 func (r *run) loadBlobs(ctx context.Context) error {
-	if len(r.entry.Plan.Blobs) > 0 {
+	if len(r.entry.Plan.Blobs) > 0 || !r.entry.Plan.needsBlobs() {
 		return nil
 	}
 	all := map[string][]byte{}

@@ -266,6 +266,15 @@ func (p *Plan) from(last int) (first int, stood string) {
 	return 0, ""
 }
 
+// needsBlobs tells whether the plan gives any node new contents.
+func (p *Plan) needsBlobs() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return slices.ContainsFunc(append([]Act{s.Do}, s.Undo...), func(a Act) bool {
+			return slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Blob != "" })
+		})
+	})
+}
+
 // blobsFor returns the new contents that a node's own operations need. It gets
 // no others: a node that leaves must not be handed the key that the rest
 // changes to.
