@@ -901,6 +901,11 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, ops)
+			if err != nil && !again(err) && a.One && u.apart(ctx, node) {
+				// A reload does not take it from what the others have passed, such as a
+				// link at other addresses. It is with nobody, and can be restarted.
+				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync", Name: step.ID}})
+			}
 			if a.Soft && !lostConnection(err) {
 				err = u.soften(ctx, err)
 			}

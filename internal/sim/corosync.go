@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +102,10 @@ func (m *Machine) start() error {
 	if why := m.refuses(conf); why != "" {
 		m.units["corosync"].active = "failed"
 		return fmt.Errorf("%s", why)
+	}
+	if m.balks && (conf.cmap["totem.link_mode"].Text == "active" || conf.cmap["totem.netmtu"].Text == "1400") {
+		m.units["corosync"].active = "failed"
+		return errors.New("it does not start with this")
 	}
 	c := &corosync{m: m, conf: conf, key: key, voters: map[uint32]*voter{}}
 	own, _ := conf.node(m.listed(conf))

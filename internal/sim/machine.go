@@ -29,6 +29,7 @@ type Machine struct {
 	up       bool
 	buried   bool // it stays down
 	picky    bool // its corosync knows few timeouts
+	balks    bool // ... and starts neither with links in active mode nor with a small MTU
 	side     int  // of the cluster networks: machines of one side reach each other
 	disk     *disk
 	units    map[string]*unit

@@ -22,9 +22,11 @@ type Scenario struct {
 	Apart    string   // one that is alone on its side of the network until then
 	Ahead    string   // one with a file that nobody runs yet, and of a version of its own
 	Down     string   // one where corosync does not run, and the file is of the version before
+	OneLink  bool     // its nodes have one link, not two
 	Stops    bool     // the command stops all of it
 	Refused  bool     // the command is, and nothing is changed
 	Picky    string   // one whose corosync knows no other token than 1000, 7000 or 9000
+	Balks    string   // one whose corosync does not start with what is planned, which corosync -t does not tell
 	Plan     Command
 	Rivals   []Command // what the first, the second ... rival does; without any what Plan does
 }
@@ -52,6 +54,8 @@ func Scenarios() []Scenario {
 		{Name: "conf-set-rolling", Machines: 3, Members: 3, Plan: ConfSet("totem", "link_mode", "active")},
 		{Name: "conf-set-stop-all", Machines: 3, Members: 3, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
 		{Name: "conf-set-picky", Machines: 3, Members: 3, Picky: "n2", Plan: ConfSet("totem", "token", "5000"), Refused: true},
+		{Name: "conf-set-rolling-balks", Machines: 3, Members: 3, Balks: "n2", Plan: ConfSet("totem", "link_mode", "active"), Refused: true},
+		{Name: "conf-set-stop-all-balks", Machines: 3, Members: 3, Stops: true, Balks: "n2", Plan: ConfSet("totem", "netmtu", "1400"), Refused: true},
 		{Name: "conf-sync-down", Machines: 3, Members: 3, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
 		{Name: "conf-sync-ahead", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("")},
 		{Name: "conf-sync-from", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("n3")},
@@ -65,6 +69,11 @@ func Scenarios() []Scenario {
 		{Name: "link-set", Machines: 3, Members: 3, Plan: Change("clusterctl link set 1 --network 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
 			return cluster.PlanLinkSet(cluster.LinkChange{Number: 1, Network: network}, v)
 		})},
+		{Name: "link-set-only", Machines: 3, Members: 3, OneLink: true, Plan: Change("clusterctl link set 0 --network 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanLinkSet(cluster.LinkChange{Number: 0, Network: network}, v)
+		})},
+		{Name: "conf-moves-link", Machines: 3, Members: 3, Plan: Edit("edit", func(f *corosyncconf.File) error { return ring1(f, "10.0.2.") })},
+		{Name: "conf-drops-link", Machines: 3, Members: 3, Plan: Edit("edit", func(f *corosyncconf.File) error { return ring1(f, "") })},
 		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {
 			return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
 		})},
@@ -131,13 +140,17 @@ func founding(names ...string) cluster.CreateSpec {
 }
 
 // foundingConf is the corosync.conf of a cluster of machines.
-func foundingConf(ms []*Machine) (string, error) {
+func foundingConf(ms []*Machine, oneLink bool) (string, error) {
 	var list []string
 	var facts []*cluster.Facts
 	for _, m := range ms {
 		list, facts = append(list, m.name), append(facts, m.Facts())
 	}
-	p, err := cluster.PlanCreate(founding(list...), facts, clusterKey)
+	spec := founding(list...)
+	if oneLink {
+		spec.Links = spec.Links[:1]
+	}
+	p, err := cluster.PlanCreate(spec, facts, clusterKey)
 	if err != nil {
 		return "", err
 	}
@@ -240,13 +253,28 @@ func Start(names ...string) Command {
 	})
 }
 
+// ring1 gives nodes other addresses on link 1, in the network that begins so, or none.
+func ring1(f *corosyncconf.File, network string) error {
+	for i, n := range f.Root().Section("nodelist").Sections("node") {
+		if network == "" {
+			n.Unset("ring1_addr")
+		} else if err := n.Set("ring1_addr", fmt.Sprintf("%s%d", network, i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ConfSet sets a key of corosync.conf, with restarts where these are needed.
 func ConfSet(section, key, value string) Command {
 	name := section + "." + key
-	return Change("clusterctl conf set "+name+" "+value, func(v *cluster.View) (*cluster.Plan, error) {
-		return cluster.PlanConf(cluster.ConfSpec{What: "set " + name + " to " + value, Restart: true, Edit: func(f *corosyncconf.File) error {
-			return f.Root().Section(section).Set(key, value)
-		}}, v)
+	return Edit("set "+name+" "+value, func(f *corosyncconf.File) error { return f.Root().Section(section).Set(key, value) })
+}
+
+// Edit changes corosync.conf, with restarts where these are needed.
+func Edit(command string, edit func(*corosyncconf.File) error) Command {
+	return Change("clusterctl conf "+command, func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanConf(cluster.ConfSpec{What: command, Restart: true, Edit: edit}, v)
 	})
 }
 

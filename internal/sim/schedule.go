@@ -168,7 +168,7 @@ func run(t *testing.T, s Schedule) Outcome {
 		}
 	}
 	if sc.Members > 0 {
-		conf, err := foundingConf(w.all[:sc.Members])
+		conf, err := foundingConf(w.all[:sc.Members], sc.OneLink)
 		if err == nil {
 			err = w.Form(conf, string(clusterKey), names(sc.Members)...)
 		}
@@ -188,6 +188,9 @@ func run(t *testing.T, s Schedule) Outcome {
 	}
 	if sc.Picky != "" {
 		w.Machine(sc.Picky).picky = true
+	}
+	if sc.Balks != "" {
+		w.Machine(sc.Balks).balks = true
 	}
 	for _, name := range sc.Deaf {
 		w.Machine(name).Deaf = true
