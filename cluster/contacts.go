@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,6 +66,17 @@ func (c Contacts) Write(cluster string, names []string, endpoints []ssh.Endpoint
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", c.Path(cluster), err)
+	}
+	return nil
+}
+
+// Rename notes that a cluster which has a file has another name; "" is none.
+func (c Contacts) Rename(old, name string) error {
+	if name == "" || !clusterName.MatchString(name) {
+		return nil
+	}
+	if err := os.Rename(c.Path(old), c.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remember the new name of cluster %s: %w", old, err)
 	}
 	return nil
 }

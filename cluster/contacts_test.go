@@ -22,3 +22,22 @@ func TestContactsAreNotWrittenUnderANameThatIsNoFileName(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
+
+// A cluster is known by its new name when it was renamed, and only by that one.
+func TestContactsFollowARename(t *testing.T) {
+	c := cluster.Contacts{Dir: t.TempDir()}
+	if err := c.Write("prod", []string{"n1"}, []ssh.Endpoint{{HostName: "10.0.0.1", Port: 22}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "../prod", "web"} {
+		if err := c.Rename("prod", name); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Rename("unknown", "other"); err != nil {
+		t.Error(err)
+	}
+	if known, err := c.Clusters(); err != nil || len(known) != 1 || known[0] != "web" {
+		t.Errorf("known: %v, %v", known, err)
+	}
+}

@@ -94,6 +94,14 @@ func (p *Plan) Knock(ctx context.Context, v *View, facts []*Facts, nodes map[str
 	return append(ps, heard(asked, answers)...)
 }
 
+// NewName is the name that the plan gives the cluster; "" where it keeps its own.
+func (p *Plan) NewName() string {
+	if f := p.newest(); f != nil && f.Config().Totem.ClusterName != p.Cluster {
+		return f.Config().Totem.ClusterName
+	}
+	return ""
+}
+
 // newest is the last corosync.conf that the plan puts in place.
 func (p *Plan) newest() *corosyncconf.File {
 	var f *corosyncconf.File

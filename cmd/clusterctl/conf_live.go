@@ -146,7 +146,11 @@ func (a *app) confChange(ctx context.Context, s cluster.ConfSpec) error {
 
 // confPlan carries out a plan that changes corosync.conf.
 func (a *app) confPlan(ctx context.Context, plan planner, question func(changed) string) error {
-	c, err := a.changeOn(ctx, plan, question, nil)
+	c, err := a.changeOn(ctx, plan, question, func(_ *cluster.Connector, c changed) {
+		if err := a.contacts().Rename(c.plan.Cluster, c.plan.NewName()); err != nil {
+			a.printProblems(cluster.Problems{{Severity: cluster.Warning, Message: err.Error(), Remedy: "use -H in place of -c"}})
+		}
+	})
 	if err != nil || a.dryRun {
 		return err
 	}

@@ -32,13 +32,13 @@ type watcher struct {
 	stop   func()
 }
 
-// watch begins to watch nodes that are members now. One of them is polled, three
-// at length; of the others the journal, which misses nothing, has to do: corosync
+// watch begins to watch nodes that are members now. One of them is polled, up to
+// five at length; of the others the journal, which misses nothing, has to do: corosync
 // makes and clears megabytes for each poll, at real-time priority, and what is
 // watched takes twice as long with three nodes polled.
 func (s *site) watch(nodes ...string) []*watcher {
 	s.t.Helper()
-	most := len(atLength(s.t, 1, 2, 3))
+	most := len(atLength(s.t, 1, 2, 3, 4, 5))
 	var all []*watcher
 	for i, node := range nodes {
 		w := &watcher{s: s, node: node, polled: i < most, stop: func() {}}

@@ -326,6 +326,7 @@ func TestNodeConfRestarts(t *testing.T) {
 		t.Errorf("all nodes are stopped unasked: %v", r)
 	}
 	s.must(cli.ExitOK, "-H", "n1", "--yes", "conf", "set", "totem.cluster_name", "renamed", "--restart")
+	s.must(cli.ExitOK, "-c", "renamed", "status") // it is known by its new name
 	s.healthy()
 	if st := s.status("-H", "n2"); st.Cluster.Name != "renamed" {
 		t.Errorf("the cluster is called %s", st.Cluster.Name)
