@@ -599,6 +599,9 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		if rt.Quorum.Quorate {
 			quorate.Store(true)
 		}
+		if running, _ := rt.Cmap.Uint("totem.config_version"); undo && running == conf.Totem.ConfigVersion {
+			return nil // it has been reloaded: nothing changes any more
+		}
 		votes, after, expected := 0, 0, conf.ExpectedVotes()
 		if len(rt.Quorum.Members) > 1 {
 			expected = max(expected, rt.Quorum.Expected)
@@ -652,7 +655,7 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 			return apart[name]
 		}
 	}
-	if err == nil && !quorate.Load() {
+	if err == nil && len(apart) > 0 && !quorate.Load() {
 		err = each(a.Nodes, func(name string) error { return apart[name] })
 	}
 	return err
