@@ -230,6 +230,11 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		return err
 	}
 	last := op.reached()
+	if first, stood := op.entry.Plan.from(last); last > op.last() && first > op.last() { // nobody who was read has begun what makes it stand
+		away := slices.DeleteFunc(r.names(), func(name string) bool { _, read := r.logs[name]; return read })
+		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: away[0], Code: CodeUnreachable,
+			Err: fmt.Errorf("only its journal tells whether it stands that %s", stood), Remedy: "bring it back, and undo again"}, "")
+	}
 	if err := r.undo(ctx, last, owed); err != nil {
 		_, stood := op.entry.Plan.from(last)
 		return r.unfinished(errors.New("the operation was interrupted"), err, stood)
@@ -514,7 +519,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 	var refused error
 	act := func(name string) error {
 		if step.Do.One { // each time that one is asked
-			if refused = r.guard(ctx, step.Do, false); refused == nil {
+			if refused = r.guard(ctx, step.Do, nil); refused == nil {
 				refused = r.guardLinks(ctx, step.Do)
 			}
 			if refused != nil {
@@ -528,7 +533,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return stepErr(name, step.What, err)
 	}
 	if !step.Do.One {
-		if err := r.guard(ctx, step.Do, false); err != nil {
+		if err := r.guard(ctx, step.Do, nil); err != nil {
 			return err
 		}
 	}
@@ -571,7 +576,7 @@ func (r *run) soften(ctx context.Context, err error) error {
 // undoing, a node without quorum has none to lose while others have it, or come by
 // it: it is apart. So is one that has quorum only by what is taken back, as each
 // half of a two_node cluster has, while others without it keep theirs.
-func (r *run) guard(ctx context.Context, a Act, undo bool) error {
+func (r *run) guard(ctx context.Context, a Act, u *undoing) error {
 	if a.Conf == "" || a.Force || a.Want != nil && !a.Want.Quorate {
 		return nil
 	}
@@ -580,6 +585,11 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 		return fmt.Errorf("read the planned configuration: %w", err)
 	}
 	conf := f.Config()
+	undo := u != nil
+	var names map[ID]string
+	if undo {
+		names = u.ids()
+	}
 	var quorate atomic.Bool
 	apart := map[string]error{}             // by node
 	members := map[string][]quorum.Member{} // of nodes that are quorate, and would not be
@@ -613,7 +623,7 @@ func (r *run) guard(ctx context.Context, a Act, undo bool) error {
 					continue
 				}
 				after += c.Votes
-				if undo || c.Votes < now {
+				if undo && !u.isFailed(names[m.NodeID]) || c.Votes < now { // one that is left out keeps its file
 					now = c.Votes
 				}
 			}
@@ -904,7 +914,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, ops)
-			if err != nil && !again(err) && a.One && u.apart(ctx, node) {
+			if err != nil && !again(err) && a.One && u.alone(ctx, node) {
 				// A reload does not take it from what the others have passed, such as a
 				// link at other addresses. It is with nobody, and can be restarted.
 				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync", Name: step.ID}})
@@ -972,7 +982,7 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return u.apart(ctx, n) })
 	var refused error
 	for {
-		err := u.guard(ctx, a, true)
+		err := u.guard(ctx, a, u)
 		if ctx.Err() != nil { // it heard nothing more
 			return cmp.Or(refused, ctx.Err())
 		}
@@ -1051,6 +1061,12 @@ func (u *undoing) apart(ctx context.Context, node string) bool {
 	}
 	ids := u.ids()
 	return !slices.ContainsFunc(rt.Quorum.Members, func(m quorum.Member) bool { return !slices.Contains(u.owed, ids[m.NodeID]) })
+}
+
+// alone tells whether a node is with nobody, and without quorum.
+func (u *undoing) alone(ctx context.Context, node string) bool {
+	rt, err := u.up(ctx, node)
+	return err == nil && rt.Err == nil && len(rt.Quorum.Members) == 1 && !rt.Quorum.Quorate
 }
 
 // ids are the names of the nodes that the plan has as members.
