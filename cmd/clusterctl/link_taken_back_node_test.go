@@ -1,4 +1,4 @@
-//go:build linux && node && faults
+//go:build linux && node
 
 package main
 
