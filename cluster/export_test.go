@@ -49,6 +49,9 @@ func (p *Plan) Heard(facts []*Facts, said map[string]string) Problems {
 	return heard(ks, answers)
 }
 
+// SectionsScript is what the scripts that read a node have in common.
+var SectionsScript = sectionsScript
+
 // Group is the multicast group of a link.
 var Group = group
 

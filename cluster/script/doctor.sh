@@ -11,17 +11,16 @@ filter
 run keystat stat -Lc '%a %U %s %Y' /etc/corosync/authkey
 # Names of nodes, by which corosync finds its own, and ring addresses that
 # facts.sh takes for numbers.
-declare -A asked=()
+set --
 while read -r key value; do
   value=${value%%[[:space:]]*}
   case $key:$value in
   *::*:*) ;;
   name::*[!0-9.]* | ring[0-7]_addr::*[!0-9.]*)
-    [ -n "${asked[$value]}" ] || run "resolve:$value" timeout 5 getent ahosts "$value"
-    asked[$value]=1
-    ;;
+    set -- "$@" "$value" ;;
   esac
 done 2>/dev/null </etc/corosync/corosync.conf
+resolve "$@"
 # What corosync.conf was before, newest first.
 kept=0
 for conf in /etc/corosync/corosync.conf.bak $(ls -1dr /var/lib/clusterctl/done/*/before/etc/corosync/corosync.conf 2>/dev/null | head -n 5); do

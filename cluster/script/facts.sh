@@ -28,8 +28,7 @@ while read -r key value; do
   ring[0-7]_addr::*[!0-9.:a-fA-F]*) set -- "$@" "${value//[[:space:]]/}" ;;
   esac
 done 2>/dev/null </etc/corosync/corosync.conf
-for name in "${@:2}"; do run "resolve:$name" timeout 5 getent ahosts "$name"; done
-
+resolve "${@:2}"
 file ids /var/lib/clusterctl/ids
 file keyowed /var/lib/clusterctl/keyowed
 if active pacemaker; then

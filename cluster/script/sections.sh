@@ -10,6 +10,25 @@ run() {
 }
 # Whether a unit is active.
 active() { systemctl -q is-active "$1" 2>/dev/null; }
+# Resolves names, each once, and all at the same time: where no DNS server answers, each takes all the time it has. One that
+# takes longer is not found.
+declare -A asked=()
+resolve() {
+  local name fd out names=() fds=()
+  for name; do
+    [ -z "$name" ] || [ -n "${asked[$name]}" ] && continue
+    asked[$name]=1
+    exec {fd}< <(exec timeout 5 getent ahosts "$name" 2>/dev/null </dev/null)
+    names+=("$name") fds+=("$fd")
+  done
+  for name in "${names[@]}"; do
+    out='' fd=${fds[0]} fds=("${fds[@]:1}")
+    IFS= read -r -d '' -u "$fd" out
+    exec {fd}<&-
+    [ -n "$out" ]
+    put "resolve:$name" $? "$out"
+  done
+}
 # The rules of the packet filter.
 filter() {
   if command -v nft >/dev/null; then run filter timeout 5 nft -a list ruleset

@@ -1,5 +1,5 @@
 # Reads what a check wants to know besides the facts. Arguments: names to resolve.
-for name; do run "resolve:$name" timeout 3 getent ahosts "$name"; done
+resolve "$@"
 # Interfaces: name, MTU, mode of a bond, what it is made of. An interface without an address may be part of one with.
 devices=
 for dir in /sys/class/net/*/; do
