@@ -497,7 +497,7 @@ func (d *diagnosis) names() {
 					seen(fmt.Sprintf("getent ahosts %s: %s", host, odd)).so(notThere...)
 			}
 		}
-		if n.Facts != nil && n.Conf.Name != "" && !isHostname(n.Facts.Hostname, n.Conf.Name) && !slices.ContainsFunc(d.causes, func(c *Cause) bool {
+		if n.Facts != nil && n.Conf.Name != "" && !sameLabel(n.Facts.Hostname, n.Conf.Name) && !slices.ContainsFunc(d.causes, func(c *Cause) bool {
 			return c.Code == Code(corosyncconf.CodeLocalNode) && slices.Contains(c.nodes, n.Name)
 		}) {
 			d.add(rankRisk, CodeHostname, n, "give the machine the name in corosync.conf again", "the machine calls itself %s", n.Facts.Hostname).

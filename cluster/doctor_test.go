@@ -299,6 +299,29 @@ func TestDoctorFindsNothingInAHealthyCluster(t *testing.T) {
 	}
 }
 
+// Corosync takes a name in the nodelist for the machine's own whatever domain
+// either has.
+func TestNamesWithDomainsAreTheMachines(t *testing.T) {
+	for _, hostname := range []string{"n3", "n3.example.com", "N3.lan"} {
+		w := running(t, 3, 3, nil)
+		replacing(w, "name: n3", "name: n3.example.com", "n1", "n2", "n3")
+		v := w.patient(t)
+		for i := range v.Nodes {
+			if f := v.Nodes[i].Facts; f.Hostname == "n3.example" {
+				f.Hostname = hostname
+			}
+		}
+		if causes := cluster.Diagnose(v); len(causes) > 0 {
+			t.Errorf("%s: doctor:\n%s", hostname, describe(causes))
+		}
+		for _, p := range cluster.CheckCluster(cluster.CheckSpec{}, v).Result().Findings {
+			if p.Code == cluster.CodeHostname {
+				t.Errorf("%s: check: %s", hostname, p)
+			}
+		}
+	}
+}
+
 // What a symptom comes of is told, and not the symptom beside it.
 func TestDoctorTellsNoSymptomBesideItsCause(t *testing.T) {
 	for _, f := range faults {

@@ -17,6 +17,9 @@ const (
 // fit checks that a node can be made one of a cluster, and that it is the one
 // that name means.
 func fit(ps *Problems, f *Facts, name string) {
+	if !isHostname(f.Hostname, name) {
+		called(ps, f, name)
+	}
 	able(ps, f, name)
 	if f.PVE {
 		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")
@@ -27,12 +30,14 @@ func fit(ps *Problems, f *Facts, name string) {
 	idle(ps, f, name)
 }
 
+// called tells that a machine has another name than the one for its node.
+func called(ps *Problems, f *Facts, name string) {
+	ps.add(CodeHostname, name, fmt.Sprintf("name it %s, or check where %s leads", f.Hostname, name),
+		"the machine's own name is %s", f.Hostname)
+}
+
 // able checks that a node can be a cluster node at all.
 func able(ps *Problems, f *Facts, name string) {
-	if !isHostname(f.Hostname, name) {
-		ps.add(CodeHostname, name, fmt.Sprintf("name it %s, or check where %s leads", f.Hostname, name),
-			"the machine's own name is %s", f.Hostname)
-	}
 	if f.UID != 0 {
 		ps.add(CodeNotRoot, name, "log in as root (-l root), or give --sudo", "the login is not root")
 	}

@@ -166,6 +166,9 @@ func CheckCluster(s CheckSpec, v *View) *Check {
 		case n.Facts == nil:
 			c.found = append(c.found, NodeProblem(n.Name, n.Err))
 		case n.Conf != nil && n.Conf.Name != "":
+			if !sameLabel(n.Facts.Hostname, n.Conf.Name) { // which is all that corosync asks for
+				called(&c.found, n.Facts, n.Conf.Name)
+			}
 			able(&c.found, n.Facts, n.Conf.Name)
 		default:
 			able(&c.found, n.Facts, n.Facts.Hostname)
