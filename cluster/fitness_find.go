@@ -215,8 +215,12 @@ func (c *Check) findPaths(ps *Problems, l checkLink) {
 		}
 		return time.Duration(*v * float64(time.Millisecond))
 	}
+	wrongMTU := Warning
+	if c.transport != "knet" { // which finds out by itself, and sends smaller ones
+		wrongMTU = Error
+	}
 	mtus := c.mtus(l)
-	findMTUs(ps, l.number, mtus)
+	findMTUs(ps, wrongMTU, l.number, mtus)
 	for i := range c.paths {
 		p := &c.paths[i]
 		if p.Link != l.number {
@@ -243,7 +247,7 @@ func (c *Check) findPaths(ps *Problems, l checkLink) {
 		case p99 > maxRTT:
 			slowish = append(slowish, trouble{p, *p.RTTP99})
 		}
-		if 0 < p.MTU && len(mtus) == 1 && mtus[p.MTU] == nil {
+		if 0 < p.MTU && p.MTU < leastMTU(mtus, p.From, p.To) {
 			narrow = append(narrow, trouble{p, float64(p.MTU)})
 		}
 		if p.Multicast != nil && !*p.Multicast {
@@ -269,29 +273,37 @@ func (c *Check) findPaths(ps *Problems, l checkLink) {
 	say(Warning, CodeLoss, "check cables, switch and load of the network", "link %[1]d: %[3]s of the packets are lost %[2]s", leaky, "%")
 	say(Error, CodeLatency, "use a network between nodes that are near each other", "link %[1]d: a round trip takes %[3]s %[2]s (limit 5 ms)", slow, "ms")
 	say(Warning, CodeLatency, "use a network without other traffic", "link %[1]d: a round trip takes %[3]s %[2]s (2 ms are good, 5 ms the limit)", slowish, "ms")
-	severity := Warning
-	if c.transport != "knet" { // which finds out by itself, and sends smaller ones
-		severity = Error
-	}
-	say(severity, CodeMTU, "set the same MTU on all interfaces and switches of the link", "link %[1]d: packets of more than %[3]s do not get through %[2]s, although the interface sends them", narrow, "bytes")
+	say(wrongMTU, CodeMTU, "set the same MTU on all interfaces and switches of the link", "link %[1]d: packets of more than %[3]s do not get through %[2]s, although the interfaces send them", narrow, "bytes")
 	say(Error, CodeMulticast, "have the switch forward it (an IGMP querier where it snoops), or use transport knet or udpu",
 		"link %[1]d: %[3]s of the multicast packets are lost %[2]s", deaf, "%")
 }
 
-// mtus are the MTUs that nodes' interfaces have on a link.
+// mtus are the MTUs that nodes' interfaces have on a link, as far as they are known.
 func (c *Check) mtus(l checkLink) map[int][]string {
 	mtus := map[int][]string{}
 	for _, name := range c.names {
 		if s := c.surveys[name]; s != nil && l.addrs[name].IsValid() {
-			mtu := s.devices[s.on[l.addrs[name]]].mtu
-			mtus[mtu] = append(mtus[mtu], name)
+			if mtu := s.devices[s.on[l.addrs[name]]].mtu; mtu > 0 {
+				mtus[mtu] = append(mtus[mtu], name)
+			}
 		}
 	}
 	return mtus
 }
 
+// leastMTU is the least MTU that an interface of the nodes has; 0: it is not known.
+func leastMTU(mtus map[int][]string, nodes ...string) int {
+	least := 0
+	for mtu, names := range mtus {
+		if (least == 0 || mtu < least) && slices.ContainsFunc(nodes, func(n string) bool { return slices.Contains(names, n) }) {
+			least = mtu
+		}
+	}
+	return least
+}
+
 // findMTUs finds interfaces whose MTU is not that of most.
-func findMTUs(ps *Problems, link int, mtus map[int][]string) {
+func findMTUs(ps *Problems, severity Severity, link int, mtus map[int][]string) {
 	if len(mtus) < 2 {
 		return
 	}
@@ -300,8 +312,9 @@ func findMTUs(ps *Problems, link int, mtus map[int][]string) {
 	for _, mtu := range sizes {
 		for _, name := range mtus[mtu] {
 			if mtu != usual {
-				ps.warn(CodeMTU, name, "set the same MTU on all interfaces of the link", "link %d: the MTU of its interface is %d, and %d on %s",
-					link, mtu, usual, andList(mtus[usual]))
+				*ps = append(*ps, Problem{severity, CodeMTU, name,
+					fmt.Sprintf("link %d: the MTU of its interface is %d, and %d on %s", link, mtu, usual, andList(mtus[usual])),
+					"set the same MTU on all interfaces of the link"})
 			}
 		}
 	}
