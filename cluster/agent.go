@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"clusterctl/internal/probe"
 )
@@ -57,6 +58,10 @@ func (a *agent) close() {
 	_ = a.session.Close()
 }
 
+// slowestCopy is how fast a line must be at least to copy a program, in bytes a
+// second: the slowest one that ssh.Shell waits for.
+const slowestCopy = 16 << 10
+
 // agent starts an agent on the node: clusterctl itself, which is copied there
 // and leaves nothing behind. An error says why it cannot be.
 func (n *hostNode) agent(ctx context.Context, p *Program) (*agent, error) {
@@ -64,6 +69,9 @@ func (n *hostNode) agent(ctx context.Context, p *Program) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit := measureGrace + time.Duration(len(packed)/slowestCopy)*time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("copy clusterctl: %d KiB did not get there in %s: the line to it is too slow", len(packed)>>10, limit))
+	defer cancel()
 	session, err := n.host.Program(ctx, agentScript, strconv.Itoa(len(packed)), p.platform)
 	if err != nil {
 		return nil, err

@@ -313,13 +313,13 @@ type surveyor interface {
 // Measure looks around on the nodes and has them measure the network between
 // them. What cannot be measured becomes a finding; the error is the context's.
 func (c *Check) Measure(ctx context.Context, nodes map[string]Node, p *Program) error {
-	limited, cancel := context.WithTimeout(ctx, c.Time()+measureGrace)
-	defer cancel()
 	m := &measurement{Check: c, agents: map[string]*agent{}, bound: map[string]map[int]probe.Bound{}, reports: map[string]probe.Report{}, failed: map[string]error{}}
 	var looking sync.WaitGroup
 	var mu sync.Mutex
 	for _, name := range c.names {
 		looking.Go(func() {
+			limited, cancel := context.WithTimeoutCause(ctx, c.Time()+measureGrace, errSlow)
+			defer cancel()
 			s, err := nodes[name].(surveyor).survey(limited, c.names)
 			mu.Lock()
 			defer mu.Unlock()
@@ -330,7 +330,7 @@ func (c *Check) Measure(ctx context.Context, nodes map[string]Node, p *Program) 
 			c.surveys[name] = s
 		})
 	}
-	m.run(limited, nodes, p)
+	m.run(ctx, nodes, p)
 	looking.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -391,6 +391,9 @@ func (m *measurement) run(ctx context.Context, nodes map[string]Node, p *Program
 			a.close()
 		}
 	}()
+	// From here on all agents are there: how long they took counts no more.
+	ctx, cancel := context.WithTimeoutCause(ctx, m.Time()+measureGrace, errSlow)
+	defer cancel()
 	session := rand.Uint64()
 	m.each(m.alive(), func(name string) error {
 		task := probe.Task{Session: session, Node: slices.Index(m.names, name)}

@@ -1,11 +1,15 @@
 package cluster_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"clusterctl/cluster"
 )
@@ -201,6 +205,52 @@ func TestWhatACheckFinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// How long the program takes to a node is no time of the measurement's.
+func TestASlowCopyTakesNothingFromTheMeasurement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spec := cluster.CheckSpec{Quick: true}
+		spec.Links, _ = cluster.ParseLinks([]string{"10.0.0.0/24", "10.0.1.0/24"})
+		spec.Nodes, _ = cluster.ParseNodes([]string{"n1", "n2", "n3"})
+		nodes := map[string]cluster.Node{}
+		for i := range 3 {
+			nodes[fmt.Sprintf("n%d", i+1)] = &cluster.MeasuredNode{Start: func() (io.Reader, io.WriteCloser) {
+				time.Sleep(time.Duration(i) * 2 * time.Minute)
+				return idleAgent(10 * time.Second)
+			}}
+		}
+		c := cluster.Measured(spec, three(), nil, nil)
+		if err := c.Measure(t.Context(), nodes, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range c.Result().Findings {
+			if p.Code == cluster.CodeUnmeasured {
+				t.Error(p)
+			}
+		}
+	})
+}
+
+// idleAgent is an agent that takes its time to send nothing.
+func idleAgent(takes time.Duration) (io.Reader, io.WriteCloser) {
+	orders, in := io.Pipe()
+	out, answers := io.Pipe()
+	go func() {
+		defer answers.Close()
+		for lines := bufio.NewScanner(orders); lines.Scan(); {
+			switch text := lines.Text(); {
+			case strings.Contains(text, `"Task"`):
+				fmt.Fprintln(answers, `{"Bound":[]}`)
+			case strings.Contains(text, `"Run"`):
+				time.Sleep(takes)
+				fmt.Fprintln(answers, `{"Done":true}`)
+			case strings.Contains(text, `"Report"`):
+				fmt.Fprintln(answers, `{"Report":{}}`)
+			}
+		}
+	}()
+	return out, in
 }
 
 func TestTheMulticastGroupIsCorosyncs(t *testing.T) {
