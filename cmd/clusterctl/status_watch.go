@@ -88,7 +88,7 @@ func (w *statusWatch) look(ctx context.Context) error {
 func (w *statusWatch) show(ctx context.Context, screen *cli.Screen) error {
 	for {
 		var frame bytes.Buffer
-		w.frame(&frame, time.Now())
+		w.frame(&frame, time.Now(), screen.Rows())
 		if err := screen.Show(frame.String()); err != nil {
 			return err
 		}
@@ -151,8 +151,53 @@ func texts(events []event) []string {
 	return out
 }
 
-// frame is the whole screen: as short as it can be, so that it fits.
-func (w *statusWatch) frame(out io.Writer, now time.Time) {
+// Of many nodes and changes, so many are shown in any case.
+const (
+	leastNodes  = 3
+	leastEvents = 5
+)
+
+// frame is the whole screen. If that has too few rows for all that there is to
+// say, nodes that are well are left out first, and then what changed long ago.
+func (w *statusWatch) frame(out io.Writer, now time.Time, rows int) {
+	var all bytes.Buffer
+	w.compose(&all, now, w.status.Nodes, len(w.past))
+	if height(&all) > rows {
+		var rest bytes.Buffer
+		events := min(len(w.past), leastEvents)
+		w.compose(&rest, now, nil, events)
+		all.Reset()
+		w.compose(&all, now, w.choose(max(leastNodes, rows-height(&rest))), events)
+	}
+	_, _ = all.WriteTo(out) // into memory
+}
+
+func height(text *bytes.Buffer) int { return bytes.Count(text.Bytes(), []byte("\n")) }
+
+// choose returns some nodes, in order: those that are not well before others.
+func (w *statusWatch) choose(count int) []cluster.StatusNode {
+	left := count - len(w.unwell(w.status.Nodes))
+	var some []cluster.StatusNode
+	for _, n := range w.status.Nodes {
+		if well := len(w.unwell([]cluster.StatusNode{n})) == 0; well && left <= 0 || len(some) == count {
+			continue
+		} else if well {
+			left--
+		}
+		some = append(some, n)
+	}
+	return some
+}
+
+// unwell are those of some nodes that something is wrong with.
+func (w *statusWatch) unwell(nodes []cluster.StatusNode) []cluster.StatusNode {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n cluster.StatusNode) bool {
+		return n.Member && n.Reachable && !slices.ContainsFunc(w.status.Problems, func(p cluster.Problem) bool { return p.Node == n.Name })
+	})
+}
+
+// compose writes the screen, with some of the nodes and the last of the changes.
+func (w *statusWatch) compose(out io.Writer, now time.Time, nodes []cluster.StatusNode, events int) {
 	s, q := w.status, w.status.Quorum
 	st := w.streams.To(out)
 	fmt.Fprintf(out, "%s  %s  every %s, q quits\n", cli.Clean(s.Cluster.Name), now.Format("15:04:05"), watchEvery)
@@ -160,10 +205,17 @@ func (w *statusWatch) frame(out io.Writer, now time.Time) {
 	fmt.Fprintf(out, "Votes:   %d of %d expected, %d needed   %s\n", q.TotalVotes, q.ExpectedVotes, q.Quorum, strings.Join(q.Flags, " "))
 	fmt.Fprintf(out, "Config:  version %s   %s, %s   %s\n\n", configVersion(s), s.Cluster.Transport, plural(s.Cluster.Links, "link"), encryption(s.Cluster))
 	t := cli.NewTable("ID", "VOTES", "NODE", "STATE", "COROSYNC", "CONFIG", "LINKS")
-	for _, n := range s.Nodes {
+	for _, n := range nodes {
 		t.Row(cli.Text(idText(n.ID)), cli.Text(strconv.Itoa(n.Votes)), cli.Text(n.Name), state(n), daemon(n), config(n), linksCell(n))
 	}
 	_ = t.Render(st) // into memory
+	if more := len(s.Nodes) - len(nodes); more > 0 {
+		health := "well"
+		if bad := len(w.unwell(s.Nodes)) - len(w.unwell(nodes)); bad > 0 {
+			health = fmt.Sprintf("%d of them not well", bad)
+		}
+		fmt.Fprintf(out, "... and %s, %s\n", plural(more, "more node"), health)
+	}
 	if len(s.Partitions) > 1 {
 		fmt.Fprintln(out)
 		for i, p := range s.Partitions {
@@ -174,8 +226,11 @@ func (w *statusWatch) frame(out io.Writer, now time.Time) {
 		fmt.Fprintf(out, "\n%s\n", st.Style(cli.Bad, "no node answers: this is what was seen last"))
 	}
 	fmt.Fprintf(out, "\nIn the last minute:\n")
-	for _, e := range slices.Backward(w.past) {
+	for _, e := range slices.Backward(w.past[len(w.past)-events:]) {
 		fmt.Fprintf(out, "  %s  %s\n", e.at.Format("15:04:05"), cli.Clean(e.text))
+	}
+	if more := len(w.past) - events; more > 0 {
+		fmt.Fprintf(out, "  and %s before\n", plural(more, "more change"))
 	}
 	if len(w.past) == 0 {
 		fmt.Fprintln(out, "  nothing has changed")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func watched() *statusWatch {
 // One glance tells it all, on 80 columns.
 func TestWatchFrame(t *testing.T) {
 	var out bytes.Buffer
-	watched().frame(&out, time.Date(2026, 1, 2, 3, 4, 9, 0, time.UTC))
+	watched().frame(&out, time.Date(2026, 1, 2, 3, 4, 9, 0, time.UTC), 24)
 	const want = `prod  03:04:09  every 2s, q quits
 Quorate: Yes, but not if one more node fails
 Votes:   2 of 3 expected, 2 needed   Quorate
@@ -64,6 +65,43 @@ Problems (clusterctl doctor says what mends them):
 	}
 }
 
+// However many nodes there are: what is wrong and what has changed is on the
+// screen, and nodes that are well make room for it.
+func TestWatchFrameFitsTheScreen(t *testing.T) {
+	for _, bad := range []int{0, 1, 2, 16} {
+		w := watched()
+		w.status.Nodes, w.status.Problems, w.past = nil, nil, nil
+		for i := range 32 {
+			n := cluster.StatusNode{Name: fmt.Sprintf("n%d", i+1), ID: uint32(i + 1), Votes: 1, Member: true, Reachable: true, Corosync: "active", Version: "3.1.7", ConfigSHA256: "x"}
+			if i >= 32-bad {
+				n.Member, n.Corosync = false, "inactive"
+				w.past = append(w.past, event{time.Now(), n.Name + " is no member any more"})
+				w.status.Problems = append(w.status.Problems, cluster.Problem{Severity: cluster.Error, Node: n.Name, Message: "corosync is not running"})
+			}
+			w.status.Nodes = append(w.status.Nodes, n)
+		}
+		var out bytes.Buffer
+		w.frame(&out, time.Now(), 24)
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) < 24 || bad <= 2 && len(lines) > 24 {
+			t.Errorf("%d bad nodes: %d lines", bad, len(lines))
+		}
+		shown := strings.Join(lines[:24], "\n")
+		want := []string{"Partition 2", "In the last minute"}
+		if bad > 0 {
+			want = append(want, "n32 is no member any more", "Problems")
+		}
+		if 0 < bad && bad <= 2 {
+			want = append(want, "n32   absent", "n32: corosync is not running", ", well\n")
+		}
+		for _, text := range want {
+			if !strings.Contains(shown, text) {
+				t.Errorf("%d bad nodes: %q is not on the screen:\n%s", bad, text, shown)
+			}
+		}
+	}
+}
+
 // What nodes say cannot move the cursor.
 func TestWatchFrameIsClean(t *testing.T) {
 	w := watched()
@@ -72,7 +110,7 @@ func TestWatchFrameIsClean(t *testing.T) {
 	w.status.Problems[0].Message = "x\x1b[Hy\nz"
 	w.past[0].text = "p\rq"
 	var out bytes.Buffer
-	w.frame(&out, time.Now())
+	w.frame(&out, time.Now(), 24)
 	if regexp.MustCompile(`[\x00-\x09\x0b-\x1f]`).MatchString(out.String()) {
 		t.Errorf("got %q", out.String())
 	}

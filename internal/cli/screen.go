@@ -70,6 +70,12 @@ func (c *Screen) keys(in io.Reader) {
 // Quit is closed when someone wants to leave.
 func (c *Screen) Quit() <-chan struct{} { return c.quit }
 
+// Rows is how many lines fit on the screen.
+func (c *Screen) Rows() int {
+	_, height := size(c.out)
+	return height
+}
+
 // Show shows a text. What does not fit on the screen is left out, and the last
 // line says how much that is.
 func (c *Screen) Show(text string) error {
