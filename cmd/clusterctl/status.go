@@ -25,7 +25,7 @@ once. Exit code 0 when nothing is wrong, 3 when something is, 4 when no node ans
 
 --watch keeps showing it, on the whole terminal, with what has changed in the last
 minute, until q or Ctrl-C, and then ends with 0. Without a terminal it prints the
-status once, and again whenever something has changed.`,
+status once, and again whenever something has changed, until Ctrl-C or SIGTERM.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if watch {

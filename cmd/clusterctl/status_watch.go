@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -67,6 +68,14 @@ func (a *app) watch(ctx context.Context) error {
 	return err
 }
 
+// left is why watching has ended: an interrupt is no failure, but how one leaves.
+func left(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, errInterrupted) {
+		return err
+	}
+	return nil
+}
+
 // look looks once, and notes what has changed.
 func (w *statusWatch) look(ctx context.Context) error {
 	v, nodes, err := w.conn.Look(ctx, w.seeds)
@@ -97,7 +106,7 @@ func (w *statusWatch) show(ctx context.Context, screen *cli.Screen) error {
 		case <-screen.Quit():
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return left(ctx)
 		case <-time.After(watchEvery):
 		}
 		go func() { // so that a key is heard while a node takes its time
@@ -108,7 +117,7 @@ func (w *statusWatch) show(ctx context.Context, screen *cli.Screen) error {
 		case <-screen.Quit():
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return left(ctx)
 		case <-looked:
 		}
 	}
@@ -123,7 +132,7 @@ func (w *statusWatch) print(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return left(ctx)
 		case <-time.After(watchEvery):
 		}
 		lost := w.err
@@ -131,7 +140,7 @@ func (w *statusWatch) print(ctx context.Context) error {
 		err := w.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return left(ctx)
 		case err != nil && lost == nil:
 			fmt.Fprintf(w.env.Out, "\n%s: no node answers\n", time.Now().Format(time.RFC3339))
 		case len(w.past) > 0 || err == nil && lost != nil:

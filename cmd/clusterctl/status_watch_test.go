@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,6 +102,24 @@ func TestWatchFrameFitsTheScreen(t *testing.T) {
 				t.Errorf("%d bad nodes: %q is not on the screen:\n%s", bad, text, shown)
 			}
 		}
+	}
+}
+
+// Ctrl-C is how one leaves, also where there is no screen.
+func TestWatchWithoutATerminalEndsWell(t *testing.T) {
+	for cause, want := range map[error]int{errInterrupted: 0, context.DeadlineExceeded: 1} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		w := watched()
+		var err error
+		if w.env.Out, err = os.Create(filepath.Join(t.TempDir(), "out")); err != nil {
+			t.Fatal(err)
+		}
+		w.streams.Out = w.env.Out
+		if got := exitCode(ctx, w.print(ctx)); got != want {
+			t.Errorf("%v: exit code %d, want %d", cause, got, want)
+		}
+		w.env.Out.Close()
 	}
 }
 
