@@ -5,12 +5,15 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"clusterctl/ssh"
 )
 
 // Pool connects to nodes as its Connector does and keeps them connected, for
 // one who looks at a cluster again and again. A node that does not answer costs
 // time only once: after that it is tried in the background, and until it
-// answers Connect fails at once. Its Connect is for Connector.Connect.
+// answers Connect fails at once. One that answers, but lets no one in, is tried
+// ever more rarely. Its Connect is for Connector.Connect.
 type Pool struct {
 	through *Connector
 	ctx     context.Context // of what goes on in the background
@@ -25,6 +28,31 @@ type poolNode struct {
 	node   Node  // nil: not connected, or in use
 	err    error // why it could not be connected
 	trying bool
+	pause  time.Duration // from one try to the next
+	next   time.Time     // no try before
+}
+
+// tried notes how a try has ended.
+func (k *poolNode) tried(node Node, err error) {
+	k.node, k.err = node, err
+	least, most := patience(err)
+	k.pause = min(max(least, 2*k.pause), most)
+	k.next = time.Now().Add(k.pause)
+}
+
+// patience is how long to wait before a node is tried again, at first and at
+// most: not at all for one that is away, since when it comes back is what one
+// waits for; but a machine that refuses a login may shut its door for good to
+// one who goes on knocking. Some refuse only while they boot.
+func patience(err error) (least, most time.Duration) {
+	d, dialled := errors.AsType[*ssh.DialError](err)
+	switch {
+	case err == nil, dialled && (d.Stage == ssh.StageResolve || d.Stage == ssh.StageTCP):
+		return 0, 0
+	case errors.Is(err, ssh.ErrAuth), errors.Is(err, ssh.ErrUnknownHostKey), errors.Is(err, ssh.ErrHostKeyChanged):
+		return time.Minute, 10 * time.Minute
+	}
+	return 2 * time.Second, time.Minute
 }
 
 // NewPool makes a Pool that connects as c does, until ctx ends or Close.
@@ -49,7 +77,7 @@ func (p *Pool) Connect(ctx context.Context, n PlanNode) (Node, error) {
 		p.mu.Unlock()
 		return &pooled{Node: node, pool: p, home: known}, nil
 	} else if known.err != nil {
-		if !known.trying {
+		if !known.trying && !time.Now().Before(known.next) {
 			known.trying = true
 			go p.try(known, n)
 		}
@@ -58,10 +86,9 @@ func (p *Pool) Connect(ctx context.Context, n PlanNode) (Node, error) {
 	}
 	p.mu.Unlock()
 	node, err := p.through.Node(ctx, n)
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		known.err = err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known.tried(known.node, err); err != nil {
 		return nil, err
 	}
 	return &pooled{Node: node, pool: p, home: known}, nil
@@ -72,7 +99,8 @@ func (p *Pool) try(known *poolNode, n PlanNode) {
 	node, err := p.through.Node(p.ctx, n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known.trying, known.node, known.err = false, node, err
+	known.trying = false
+	known.tried(node, err)
 	if p.ctx.Err() != nil && node != nil {
 		_ = node.Close()
 		known.node = nil

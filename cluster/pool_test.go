@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"clusterctl/cluster"
+	"clusterctl/ssh"
 )
 
 // door counts how often someone connects.
@@ -146,4 +147,37 @@ func TestPoolTriesInTheBackground(t *testing.T) {
 		}
 		_ = n.Close()
 	})
+}
+
+// A node that is away is tried whenever someone looks; one that refuses the
+// login is not, or it would shut us out.
+func TestPoolDoesNotKnockForever(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		err         error
+		least, most int // tries in an hour in which someone looks every two seconds
+	}{
+		{"away", &ssh.DialError{Stage: ssh.StageTCP, Err: errors.New("no route to host")}, 250, 350}, // each takes 10 s
+		{"login refused", &ssh.DialError{Stage: ssh.StageAuth, Err: ssh.ErrAuth}, 7, 12},
+		{"login refused in one of several ways", &ssh.DialError{Stage: ssh.StageShell, Err: errors.New("x"), Others: []*ssh.DialError{{Stage: ssh.StageAuth, Err: ssh.ErrAuth}}}, 7, 12},
+		{"another host key", &ssh.DialError{Stage: ssh.StageHostKey, Err: ssh.ErrHostKeyChanged}, 7, 12},
+		{"no shell", &ssh.DialError{Stage: ssh.StageShell, Err: errors.New("bash: not found")}, 45, 65},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &door{node: &idle{}, err: tt.err}
+				p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+				defer p.Close()
+				for began := time.Now(); time.Since(began) < time.Hour; time.Sleep(2 * time.Second) {
+					if _, err := p.Connect(t.Context(), n1); !errors.Is(err, tt.err) {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(20 * time.Second) // what is under way
+				if d.tried < tt.least || d.tried > tt.most {
+					t.Errorf("tried %d times, want %d to %d", d.tried, tt.least, tt.most)
+				}
+			})
+		})
+	}
 }
