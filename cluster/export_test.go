@@ -52,6 +52,18 @@ func (p *Plan) Heard(facts []*Facts, said map[string]string) Problems {
 // SectionsScript is what the scripts that read a node have in common.
 var SectionsScript = sectionsScript
 
+// SurveyScript looks around on a node.
+var SurveyScript = surveyScript
+
+// BondModes are the modes of bonds in what SurveyScript prints.
+func BondModes(out []byte) map[string]string {
+	sec, err := parseSections(out)
+	if err != nil {
+		panic(err)
+	}
+	return parseSurvey(sec).bondModes
+}
+
 // Group is the multicast group of a link.
 var Group = group
 

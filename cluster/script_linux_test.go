@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"clusterctl/cluster"
 )
@@ -61,5 +64,33 @@ func TestNamesAreResolvedAtTheSameTime(t *testing.T) {
 	}
 	if f.Clock.Unix() != 13 {
 		t.Errorf("asked %d times", f.Clock.Unix())
+	}
+}
+
+// Debian and Proxmox VE have interfaces in files that /etc/network/interfaces names.
+func TestBondsAreFoundInFilesThatAreSourced(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"interfaces":          "source interfaces.d/*\nsource " + dir + "/one $(touch " + dir + "/bad)\n source-directory more\nauto lo\niface lo inet loopback",
+		"interfaces.d/bond 0": "iface bond0 inet static\n\tbond-mode 4\n",
+		"one":                 "iface bond1 inet manual\n\tbond-mode balance-rr\n",
+		"more/bond2":          "iface bond2 inet manual\n\tbond-mode balance-xor\n",
+		"unnamed":             "iface bond3 inet manual\n\tbond-mode 0\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := map[string]string{"nft": "", "ss": "", "dpkg-query": "", "rpm": "", "ip": ""}
+	out := scripted(t, cluster.SectionsScript+strings.ReplaceAll(cluster.SurveyScript, "/etc/network", dir), none)
+	want := map[string]string{"bond0": "802.3ad", "bond1": "balance-rr", "bond2": "balance-xor"}
+	if diff := cmp.Diff(want, cluster.BondModes(out)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bad")); err == nil {
+		t.Error("a command in the file was carried out")
 	}
 }

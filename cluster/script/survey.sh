@@ -12,7 +12,26 @@ for dir in /sys/class/net/*/; do
 done 2>/dev/null
 put devices 0 "$devices"
 run addrs ip -o addr show up
-file interfaces /etc/network/interfaces
+# What the interfaces are to be at the next boot, with the files that are named there.
+interfaces=
+add() {
+  local name out
+  for name; do
+    out=
+    [ -f "$name" ] && IFS= read -r -d '' out <"$name"
+    interfaces+=$out$'\n'
+  done
+}
+if cd /etc/network 2>/dev/null; then
+  add interfaces
+  while read -r word names || [ -n "$word" ]; do
+    case $word in
+    source) add $names ;;
+    source-directory) for dir in $names; do add "$dir"/*; done ;;
+    esac
+  done 2>/dev/null <interfaces
+fi
+put interfaces 0 "$interfaces"
 file datacenter /etc/pve/datacenter.cfg
 file meminfo /proc/meminfo
 # Storage by network: NFS, SMB, iSCSI, NVMe, Ceph.
