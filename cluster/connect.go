@@ -282,11 +282,10 @@ func (l *looker) read(ctx context.Context, n Node) (*Facts, error) {
 // reference is the configuration that speaks for what was found.
 func (l *looker) reference() *corosyncconf.File {
 	facts := l.facts()
-	conf := reference(facts)
-	if conf == nil && l.Closely {
-		conf = refused(facts)
+	if l.Closely && !slices.ContainsFunc(facts, func(f *Facts) bool { return f.Runtime != nil }) {
+		return atRest(facts)
 	}
-	return conf
+	return reference(facts)
 }
 
 func (l *looker) facts() []*Facts { return (&View{Nodes: l.found}).reached() }

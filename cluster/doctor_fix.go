@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -184,6 +185,31 @@ func PlanMend(v *View) (*Plan, error) {
 	return p, nil
 }
 
+// newest is the highest config_version of the cluster's files; where a node's
+// file is lost, so that it lists no nodes, those that it keeps count.
+func (v *View) newest() uint64 {
+	highest, name := uint64(0), v.Conf.Config().Totem.ClusterName
+	see := func(file *corosyncconf.File) {
+		if file.Config().Totem.ClusterName == name {
+			highest = max(highest, file.ConfigVersion())
+		}
+	}
+	for _, f := range v.reached() {
+		if f.Conf.File != nil && len(f.Conf.File.Config().Nodes) > 0 {
+			see(f.Conf.File)
+			continue
+		}
+		if f.Signs == nil {
+			continue
+		}
+		for _, text := range f.Signs.Kept {
+			kept, _ := corosyncconf.Parse(ConfPath, text)
+			see(kept)
+		}
+	}
+	return highest
+}
+
 // lastGood is the corosync.conf to go on with where corosync takes none: what a
 // node has without the few lines that are in the way, else the newest one that
 // a node keeps, under a version above any that was seen. Corosync takes it on
@@ -267,13 +293,58 @@ func (f *Facts) findings(file *corosyncconf.File) []corosyncconf.Finding {
 	return file.Check(corosyncconf.Target{Release: release([]*Facts{f}), Here: f.machine()})
 }
 
-// refused chooses a configuration where corosync takes none: that of most nodes
-// which lists nodes, else the newest one that a node keeps.
+// atRest chooses the configuration that speaks for a cluster in which corosync
+// runs nowhere: of the cluster that most nodes belong to, the one that corosync
+// would take, unless there is a newer one that it refuses. A node that was off
+// for long must not speak for those that only have a mistake in their file.
+func atRest(facts []*Facts) *corosyncconf.File {
+	facts = ofOneCluster(facts)
+	best, broken := reference(facts), refused(facts)
+	switch {
+	case broken != nil && (best == nil || broken.ConfigVersion() > best.ConfigVersion()):
+		return broken
+	case best == nil:
+		return kept(facts)
+	}
+	return best
+}
+
+// ofOneCluster leaves out the nodes whose file is that of another cluster than
+// most have, or than the first where that is even.
+func ofOneCluster(facts []*Facts) []*Facts {
+	name := func(f *Facts) string {
+		if f.Conf.File == nil || f.Conf.isDefault() {
+			return ""
+		}
+		return f.Conf.File.Config().Totem.ClusterName
+	}
+	nodes, most := map[string]int{}, ""
+	for _, f := range facts {
+		if n := name(f); n != "" {
+			nodes[n]++
+		}
+	}
+	for _, f := range facts {
+		if n := name(f); nodes[n] > nodes[most] {
+			most = n
+		}
+	}
+	var of []*Facts
+	for _, f := range facts {
+		if n := name(f); n == most || n == "" {
+			of = append(of, f)
+		}
+	}
+	return of
+}
+
+// refused chooses among the files that the parser refuses and that list nodes:
+// the newest, then that of most nodes.
 func refused(facts []*Facts) *corosyncconf.File {
 	var best *corosyncconf.File
 	most := 0
 	for _, f := range facts {
-		if f.Conf.File == nil || f.Conf.isDefault() || len(f.Conf.File.Config().Nodes) == 0 {
+		if f.Conf.File == nil || f.Conf.Err == nil || len(f.Conf.File.Config().Nodes) == 0 {
 			continue
 		}
 		same := 0
@@ -282,19 +353,29 @@ func refused(facts []*Facts) *corosyncconf.File {
 				same++
 			}
 		}
-		if same > most {
+		newer := 1
+		if best != nil {
+			newer = cmp.Compare(f.Conf.File.ConfigVersion(), best.ConfigVersion())
+		}
+		if newer > 0 || newer == 0 && same > most {
 			best, most = f.Conf.File, same
 		}
 	}
+	return best
+}
+
+// kept is the newest corosync.conf that a node keeps; nil if none does.
+func kept(facts []*Facts) *corosyncconf.File {
 	for _, f := range facts {
-		if best == nil && f.Signs != nil {
-			for _, text := range f.Signs.Kept {
-				c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
-				if c.File, c.Err = corosyncconf.Parse(ConfPath, text); c.Err == nil && !c.isDefault() {
-					return c.File
-				}
+		if f.Signs == nil {
+			continue
+		}
+		for _, text := range f.Signs.Kept {
+			c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
+			if c.File, c.Err = corosyncconf.Parse(ConfPath, text); c.Err == nil && !c.isDefault() {
+				return c.File
 			}
 		}
 	}
-	return best
+	return nil
 }

@@ -131,3 +131,66 @@ func TestMendGoesBackToAnEarlierFile(t *testing.T) {
 		t.Errorf("got\n%s", text)
 	}
 }
+
+// allOff is a cluster of five whose nodes are all stopped, with files that an
+// edit has changed, and what doctor says of it.
+func allOff(t *testing.T, edit func(*world)) (*world, *cluster.View) {
+	t.Helper()
+	w := running(t, 5, 5, nil)
+	w.Trouble = nil
+	for _, m := range w.Machines() {
+		m.Stop("corosync")
+	}
+	edit(w)
+	return w, w.patient(t)
+}
+
+var five = []string{"n1", "n2", "n3", "n4", "n5"}
+
+// versions are the config_versions of the files on the machines.
+func (w *world) versions() map[string]string {
+	out := map[string]string{}
+	for _, m := range w.Machines() {
+		_, rest, _ := strings.Cut(m.File(cluster.ConfPath), "config_version: ")
+		out[m.Name()], _, _ = strings.Cut(rest, "\n")
+	}
+	return out
+}
+
+// A node that was off while the cluster was changed has a file that corosync
+// takes. It is not what the others go back to because of a mistake in theirs.
+func TestDoctorDoesNotGoBackToAStaleFile(t *testing.T) {
+	w, _ := allOff(t, func(w *world) {
+		replacing(w, "config_version: 1", "config_version: 7", five[1:]...)
+		replacing(w, "totem {", "totem {\n\ttoken 5000", five[1:]...)
+	})
+	for _, c := range cluster.Diagnose(w.patient(t)) {
+		if strings.Contains(c.Command, "--from n1") || strings.Contains(c.Command, "start") {
+			t.Errorf("it proposes %s", c.Command)
+		}
+	}
+	if left := w.fixed(t); len(left) > 0 {
+		t.Errorf("left:\n%s", describe(left))
+	}
+	w.settledOn(t, five...)
+	for n, v := range w.versions() {
+		if v != "8" {
+			t.Errorf("%s has version %s", n, v)
+		}
+	}
+}
+
+// Nor to that of another cluster, however high its version.
+func TestDoctorDoesNotTakeTheFileOfAnotherCluster(t *testing.T) {
+	w, _ := allOff(t, func(w *world) {
+		replacing(w, "cluster_name: prod", "cluster_name: other", "n1")
+		replacing(w, "config_version: 1", "config_version: 70", "n1")
+		replacing(w, "totem {", "totem {\n\ttoken 5000", five[1:]...)
+	})
+	w.fixed(t)
+	for _, n := range five[1:] {
+		if text := w.Machine(n).File(cluster.ConfPath); !strings.Contains(text, "cluster_name: prod") {
+			t.Errorf("%s has\n%s", n, text)
+		}
+	}
+}

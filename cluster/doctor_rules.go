@@ -142,8 +142,8 @@ func (d *diagnosis) refused(n *ViewNode, code Code, message, remedy string) *Cau
 	switch {
 	case len(d.parts) == 0:
 		c.so(CodeNotQuorate)
-		if d.anyGood() {
-			c.does(d.v, fix{verb: fixSync, from: d.goodNode().Name})
+		if good := d.goodNode(); good != nil {
+			c.does(d.v, fix{verb: fixSync, from: good.Name})
 		} else {
 			c.does(d.v, fix{verb: fixMend})
 			if d.v.lastGood() == nil {
@@ -156,13 +156,18 @@ func (d *diagnosis) refused(n *ViewNode, code Code, message, remedy string) *Cau
 	return c
 }
 
-// anyGood tells whether corosync takes the file of some node.
-func (d *diagnosis) anyGood() bool { return d.goodNode() != nil }
-
+// goodNode is a node whose file corosync takes, and that no other node has a
+// newer one of: else all would go back to what the cluster was once. It is nil
+// if there is none.
 func (d *diagnosis) goodNode() *ViewNode {
+	newest := d.v.newest()
 	for i := range d.v.Nodes {
 		n := &d.v.Nodes[i]
-		if n.Conf != nil && n.Facts != nil && n.Facts.Conf.Exists && n.Facts.Conf.Err == nil && !n.Facts.Conf.isDefault() && refusal(n.Facts.Conf.File, n.Facts) == nil {
+		if n.Conf == nil || n.Facts == nil || !n.Facts.Conf.Exists || n.Facts.Conf.Err != nil || n.Facts.Conf.isDefault() {
+			continue
+		}
+		file := n.Facts.Conf.File
+		if file.Config().Totem.ClusterName == d.conf.Totem.ClusterName && file.ConfigVersion() >= newest && refusal(file, n.Facts) == nil {
 			return n
 		}
 	}
