@@ -51,7 +51,7 @@ func (f fix) with(o fix) fix {
 func (f fix) command(v *View, other string) string {
 	switch f.verb {
 	case fixStart:
-		if len(f.nodes) == len(v.names()) {
+		if !slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Conf != nil && n.Facts != nil && !slices.Contains(f.nodes, n.Name) }) {
 			return "clusterctl start --all"
 		}
 		return "clusterctl start " + strings.Join(f.nodes, " ")
@@ -92,7 +92,7 @@ func PlanFix(ctx context.Context, c *Cause, v *View, nodes map[string]Node) (*Pl
 	f := c.fix
 	switch f.verb {
 	case fixStart:
-		return PlanStart(ServiceSpec{Nodes: f.nodes}, v)
+		return PlanStart(ServiceSpec{Nodes: f.nodes, Each: !v.quorate()}, v)
 	case fixRestart:
 		return PlanRestart(ServiceSpec{Nodes: f.nodes}, v)
 	case fixSync:
@@ -137,7 +137,7 @@ func planKeyMode(names []string, v *View) (*Plan, error) {
 // PlanMend plans the way back of a cluster in which corosync runs nowhere, since
 // it takes no node's corosync.conf: the newest earlier one that it takes on all
 // nodes is put on each of them, under a version above any that was seen, and
-// all are started. The error, if any, is Problems.
+// all are started: what comes up stays up, whatever becomes of the others. The error, if any, is Problems.
 func PlanMend(v *View) (*Plan, error) {
 	var ps Problems
 	if len(partitions(v)) > 0 {
@@ -177,11 +177,10 @@ func PlanMend(v *View) (*Plan, error) {
 		Do: Act{Nodes: names, Ops: []Op{
 			rememberIDs(good, 0), {Kind: OpTest, Path: ConfPath, Blob: is}, {Kind: OpPut, Path: ConfPath, Blob: is, Mode: "0644"},
 		}},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
+		Undo:   []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
+		Stands: "all have a corosync.conf that corosync takes",
 	})
-	step := unitStep("start", OpStart, "corosync", names)
-	step.Do.Want = &Want{Members: members, Quorate: t.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(names))}
-	p.Steps = append(p.Steps, step)
+	p.Steps = append(p.Steps, startAll(names, Want{Members: members, Quorate: t.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(names))}, Step{})...)
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -192,5 +193,59 @@ func TestDoctorDoesNotTakeTheFileOfAnotherCluster(t *testing.T) {
 		if text := w.Machine(n).File(cluster.ConfPath); !strings.Contains(text, "cluster_name: prod") {
 			t.Errorf("%s has\n%s", n, text)
 		}
+	}
+}
+
+// firstFix carries out the first cause that can be mended.
+func (w *world) firstFix(t *testing.T) error {
+	t.Helper()
+	v := w.patient(t)
+	causes := cluster.Diagnose(v)
+	i := slices.IndexFunc(causes, func(c cluster.Cause) bool { return c.Fixable() })
+	if i < 0 {
+		t.Fatalf("nothing to mend:\n%s", describe(causes))
+	}
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	p, err := cluster.PlanFix(t.Context(), &causes[i], v, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.carryOut(t, p)
+}
+
+// After a power cut one node that does not come up keeps none of the others
+// down, nor does it have the file taken back that the others need.
+func TestFixKeepsWhatCameUp(t *testing.T) {
+	tests := []struct {
+		name  string
+		plant func(*world)
+		off   []string
+	}{
+		{"all stopped", func(*world) {}, []string{"n3"}},
+		{"one does not answer", func(w *world) { w.die("n5") }, []string{"n3", "n5"}},
+		{"a broken file everywhere", func(w *world) { replacing(w, "totem {", "totem {\n\ttoken 5000", five...) }, []string{"n3"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w, _ := allOff(t, tt.plant)
+			w.Machine("n3").Fail = func(_ cluster.Note, op cluster.Op) error {
+				if op.Kind == cluster.OpStart {
+					return errors.New("no such device")
+				}
+				return nil
+			}
+			if err := w.firstFix(t); cluster.Stood(err) == "" {
+				t.Errorf("what stands is not told: %v", err)
+			}
+			for _, n := range five {
+				if up := w.Machine(n).Active("corosync"); up == slices.Contains(tt.off, n) {
+					t.Errorf("%s: corosync runs: %v", n, up)
+				}
+				if strings.Contains(w.Machine(n).File(cluster.ConfPath), "\ttoken 5000") {
+					t.Errorf("%s has the broken file again", n)
+				}
+			}
+		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 type ServiceSpec struct {
 	Nodes []string // names or node ids
 	All   bool     // every node of the cluster
+	Each  bool     // a node that does not start keeps none of the others down; with All it is so
 }
 
 // choose returns the nodes that a request is about, in the order of the
@@ -180,7 +181,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	seen := &Want{Members: members, Quorate: after.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(conf.Nodes))}
 	pace := unitStep("pacemaker", OpStart, "pacemaker", paced)
 	switch {
-	case len(names) > 0 && s.All:
+	case len(names) > 0 && (s.All || s.Each):
 		p.Steps = startAll(names, *seen, pace)
 	case len(names) > 0:
 		start := unitStep("start", OpStart, "corosync", names)
