@@ -49,7 +49,7 @@ func (a *app) changeOn(ctx context.Context, makePlan planner, question func(chan
 	}
 	if q := question(c); q != "" && len(c.plan.Steps) > 0 && !a.dryRun {
 		p = a.progress()
-		warn(p, c.plan.Notes) // before the answer, which depends on them
+		warn(p, a.remedied(c.plan.Notes)) // before the answer, which depends on them
 		p.Close()
 		c.plan.Notes = nil
 		if err := a.ask(ctx, q); err != nil {
@@ -74,7 +74,7 @@ func (a *app) carryOut(ctx context.Context, conn *cluster.Connector, p *cli.Prog
 		p.Close()
 		return false, a.printPlan(plan)
 	}
-	warn(p, plan.Notes)
+	warn(p, a.remedied(plan.Notes))
 	if len(plan.Steps) == 0 {
 		p.Close()
 		return false, nil

@@ -323,7 +323,7 @@ func (a *app) editJSON(f *confFile, after *corosyncconf.File, r corosyncconf.Rel
 		if diff != "" {
 			plan.Steps = []cluster.Step{{ID: "write", What: "write " + f.name(), Class: cluster.ClassPrepare, Do: cluster.Act{Nodes: []string{}}}}
 		}
-		doc["plan"] = dryPlan(plan)
+		doc["plan"] = a.dryPlan(plan)
 	}
 	return doc
 }

@@ -80,6 +80,10 @@ func (a *app) doctor(ctx context.Context) error {
 func (a *app) printCauses(causes []cluster.Cause) error {
 	var err error
 	if a.json() {
+		for i := range causes {
+			c := &causes[i]
+			c.Remedy, c.Command = a.again(c.Remedy), a.again(c.Command)
+		}
 		err = cli.JSON(a.env.Out, map[string]any{"schema": 1, "causes": causes})
 	} else {
 		for i, c := range causes {
@@ -119,10 +123,10 @@ func (a *app) cause(w io.Writer, c cluster.Cause) {
 		fmt.Fprintf(w, "         | and %d more, with -o json\n", more)
 	}
 	if c.Remedy != "" {
-		fmt.Fprint(w, a.streams.Paragraph("         -> ", c.Remedy))
+		fmt.Fprint(w, a.streams.Paragraph("         -> ", a.again(c.Remedy)))
 	}
 	if c.Command != "" {
-		fmt.Fprintf(w, "         $ %s\n", c.Command) // not broken, so that it can be copied
+		fmt.Fprintf(w, "         $ %s\n", a.again(c.Command)) // not broken, so that it can be copied
 	}
 }
 

@@ -87,7 +87,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[*usageError](err); !ok && strings.HasPrefix(err.Error(), "unknown command") {
 		code = cli.ExitUsage // cobra has no type for it
 	}
-	problems := cluster.ProblemsOf(err)
+	problems := a.remedied(cluster.ProblemsOf(err))
 	if code == cli.ExitUsage && len(problems) == 1 && problems[0].Code == cluster.CodeFailed {
 		problems[0].Code = cluster.CodeUsage
 	}
@@ -102,6 +102,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 			verb = "undo"
 		}
 		head = fmt.Sprintf("operation %s stopped midway; when that is mended: clusterctl -H %s op %s", open.ID, open.Node, verb)
+		head = a.again(head)
 		if open.Stood != "" {
 			head = open.Stood + "; " + head
 		}
@@ -153,7 +154,7 @@ func asksJSON(args []string) bool {
 // printProblems lists problems on stderr, the remedy of each on a line of its
 // own.
 func (a *app) printProblems(ps cluster.Problems) {
-	for _, p := range ps {
+	for _, p := range a.remedied(ps) {
 		text := p.Message
 		if p.Node != "" {
 			text = p.Node + ": " + text

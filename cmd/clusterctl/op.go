@@ -51,6 +51,9 @@ func (a *app) openOps(ctx context.Context) (*cluster.Connector, []*cluster.Opera
 		return nil, nil, nil, err
 	}
 	t.Done()
+	for _, o := range ops {
+		o.Remedy = a.again(o.Remedy)
+	}
 	for _, w := range warnings {
 		p.Warn("warning: " + w.String())
 	}
@@ -134,7 +137,7 @@ func (a *app) opShow(ctx context.Context, list []string) error {
 	if a.json() {
 		doc := map[string]any{"schema": 1, "operation": o}
 		if o != nil {
-			doc["plan"] = dryPlan(o.Plan())
+			doc["plan"] = a.dryPlan(o.Plan())
 		}
 		return cli.JSON(a.env.Out, doc)
 	}

@@ -10,7 +10,7 @@ import (
 // printPlan prints what would be done, for --dry-run.
 func (a *app) printPlan(p *cluster.Plan) error {
 	if a.json() {
-		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "plan": dryPlan(p)})
+		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "plan": a.dryPlan(p)})
 	}
 	a.printProblems(p.Notes)
 	w := a.env.Out
@@ -37,7 +37,7 @@ func (a *app) printPlan(p *cluster.Plan) error {
 }
 
 // dryPlan has the shape that the contract gives a plan.
-func dryPlan(p *cluster.Plan) any {
+func (a *app) dryPlan(p *cluster.Plan) any {
 	type step struct {
 		ID    string   `json:"id"`
 		Nodes []string `json:"nodes"`
@@ -48,7 +48,7 @@ func dryPlan(p *cluster.Plan) any {
 	for _, s := range p.Steps {
 		steps = append(steps, step{s.ID, s.Do.Nodes, s.What, s.Class})
 	}
-	return map[string]any{"steps": steps, "diff": p.Diff, "quorum": p.Quorum, "warnings": append(cluster.Problems{}, p.Notes...), "changes": changesJSON(p.Changes)}
+	return map[string]any{"steps": steps, "diff": p.Diff, "quorum": p.Quorum, "warnings": a.remedied(p.Notes), "changes": changesJSON(p.Changes)}
 }
 
 func nodesText(nodes []string) string {

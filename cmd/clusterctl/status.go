@@ -61,7 +61,9 @@ func (a *app) findStatus(ctx context.Context) (*cluster.Status, error) {
 	}
 	t.Clear()
 	cluster.CloseAll(nodes)
-	return cluster.NewStatus(view), nil
+	s := cluster.NewStatus(view)
+	s.Problems = a.remedied(s.Problems)
+	return s, nil
 }
 
 func (a *app) status(ctx context.Context) error {
@@ -287,7 +289,7 @@ func (a *app) problem(w io.Writer, p cluster.Problem) {
 	}
 	fmt.Fprintf(w, "%s  %s\n", a.streams.Style(style, fmt.Sprintf("%-7s", p.Severity)), text)
 	if p.Remedy != "" {
-		fmt.Fprintf(w, "         -> %s\n", p.Remedy)
+		fmt.Fprintf(w, "         -> %s\n", a.again(p.Remedy))
 	}
 }
 
