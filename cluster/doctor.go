@@ -75,6 +75,8 @@ type diagnosis struct {
 	status *Status
 	parts  []*partition
 	causes []*Cause
+
+	mendable *Problems // what stands against PlanMend; nil: not known yet
 }
 
 // add adds a cause that a node has, or with nil the whole cluster.

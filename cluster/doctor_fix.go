@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"clusterctl/corosyncconf"
+	"clusterctl/quorum"
 )
 
 // fix is what doctor --fix does about a cause; the zero fix is nothing.
@@ -164,6 +165,7 @@ func PlanMend(v *View) (*Plan, error) {
 		n.check(&ps)
 		names, members = append(names, n.Name), append(members, Member{n.Name, c.ID})
 	}
+	v.mayRun(&ps, good.Config(), members)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -182,6 +184,24 @@ func PlanMend(v *View) (*Plan, error) {
 	})
 	p.Steps = append(p.Steps, startAll(names, Want{Members: members, Quorate: t.Quorate, Links: told(conf), Soft: true, Deadline: formTime(len(names))}, Step{})...)
 	return p, nil
+}
+
+// mayRun refuses to start members of a cluster on a new file while the rest, of
+// whom nothing is known, have the votes to be running without them: then the
+// file would be ahead of what runs.
+func (v *View) mayRun(ps *Problems, conf corosyncconf.Config, members []Member) {
+	away := v.without(members)
+	votes := reckon(conf, members)
+	have, all := 0, votes.Device
+	for _, n := range votes.Nodes {
+		if all += n.Votes; n.Present {
+			have += n.Votes
+		}
+	}
+	if len(away) > 0 && have < quorum.Needed(all, 0, 0, false) {
+		ps.add(CodeAhead, "", fmt.Sprintf("bring back %s, or see that corosync does not run there; where that cannot be, mend the file on one node by hand, then: clusterctl conf sync --from that node, and clusterctl start --all", orList(away)),
+			"%s may be running: what answers has %d of %d votes, and started with a new file it would be ahead of them", andList(away), have, all)
+	}
 }
 
 // newest is the highest config_version of the cluster's files; where a node's
@@ -215,27 +235,31 @@ func (v *View) newest() uint64 {
 // every node that was reached. It is nil if there is none.
 func (v *View) lastGood() *corosyncconf.File {
 	highest, name := v.highest(), v.Conf.Config().Totem.ClusterName
-	var best *corosyncconf.File
-	better := func(text []byte) {
+	newer := func(best *corosyncconf.File, text []byte) *corosyncconf.File {
 		c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
 		c.File, c.Err = corosyncconf.Parse(ConfPath, text)
 		highest = max(highest, c.File.ConfigVersion())
 		if c.Err == nil && !c.isDefault() && c.File.Config().Totem.ClusterName == name && v.taken(c.File) && (best == nil || c.File.ConfigVersion() > best.ConfigVersion()) {
-			best = c.File
+			return c.File
+		}
+		return best
+	}
+	var kept, best *corosyncconf.File
+	for _, f := range v.reached() {
+		if f.Signs != nil {
+			for _, text := range f.Signs.Kept {
+				kept = newer(kept, text)
+			}
 		}
 	}
 	for _, f := range v.reached() {
 		if f.Conf.Exists {
-			better(f.Conf.Bytes)
-			better(v.withoutRefused(f.Conf.Bytes))
+			best = newer(best, f.Conf.Bytes)
+			best = newer(best, v.withoutRefused(f.Conf.Bytes, kept))
 		}
 	}
-	for _, f := range v.reached() {
-		if f.Signs != nil {
-			for _, text := range f.Signs.Kept {
-				better(text)
-			}
-		}
+	if kept != nil && (best == nil || kept.ConfigVersion() > best.ConfigVersion()) {
+		best = kept
 	}
 	if best == nil {
 		return nil
@@ -255,9 +279,16 @@ func (v *View) taken(file *corosyncconf.File) bool {
 	})
 }
 
+// weighty are options without which corosync starts, and not as before: with
+// its traffic in the clear, or apart from nodes that have them.
+var weighty = map[string]string{
+	"crypto_cipher": "totem", "crypto_hash": "totem", "secauth": "totem", "transport": "totem", "link_mode": "totem", "two_node": "quorum",
+}
+
 // withoutRefused is the text with up to three lines made comments that corosync
-// refuses on some node.
-func (v *View) withoutRefused(text []byte) []byte {
+// refuses on some node. What is weighty gets the value that it has in kept, the
+// newest earlier file that corosync takes; without one it stays as it is.
+func (v *View) withoutRefused(text []byte, kept *corosyncconf.File) []byte {
 	lines := strings.SplitAfter(string(text), "\n")
 	for range 3 {
 		file, _ := corosyncconf.Parse(ConfPath, []byte(strings.Join(lines, "")))
@@ -270,18 +301,49 @@ func (v *View) withoutRefused(text []byte) []byte {
 		if at == 0 || at > len(lines) || strings.ContainsAny(lines[at-1], "{}") {
 			break
 		}
-		text := strings.TrimLeft(lines[at-1], " \t")
-		lines[at-1] = strings.TrimSuffix(lines[at-1], text) + "# " + text
+		line := strings.TrimLeft(lines[at-1], " \t")
+		indent := strings.TrimSuffix(lines[at-1], line)
+		key, _, _ := strings.Cut(strings.Join(strings.Fields(line), ":"), ":") // also where the colon is missing
+		section, weighs := weighty[key]
+		if weighs && kept == nil {
+			break
+		}
+		lines[at-1] = indent + "# " + line
+		if weighs {
+			if value := valueOf(kept, section, key); value != "" {
+				lines[at-1] = indent + key + ": " + value + line[len(strings.TrimRight(line, "\r\n")):]
+			}
+		}
 	}
-	return []byte(strings.Join(lines, ""))
+	mended := []byte(strings.Join(lines, ""))
+	if kept != nil {
+		file, _ := corosyncconf.Parse(ConfPath, mended)
+		is, was := file.Config().Totem, kept.Config().Totem
+		if is.Encrypted() != was.Encrypted() || is.Transport != was.Transport {
+			return text
+		}
+	}
+	return mended
+}
+
+// valueOf is the value of a key in the file; "" where it has none.
+func valueOf(file *corosyncconf.File, section, key string) string {
+	for _, s := range file.Settings() {
+		if s.Path.Section().String() == section && s.Path.Name() == key {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // refusal is the first finding for which corosync on the node would not start
-// with the file; nil if it would.
+// with the file; nil if it would. What the parser refuses comes first: others
+// may come of it.
 func refusal(file *corosyncconf.File, f *Facts) *corosyncconf.Finding {
-	for _, found := range f.findings(file) {
-		if found.RefusedBy != corosyncconf.Accepted {
-			return &found
+	found := f.findings(file)
+	for _, by := range []corosyncconf.Refusal{corosyncconf.ByParser, corosyncconf.ByTest, corosyncconf.ByStart} {
+		if i := slices.IndexFunc(found, func(f corosyncconf.Finding) bool { return f.RefusedBy == by }); i >= 0 {
+			return &found[i]
 		}
 	}
 	return nil

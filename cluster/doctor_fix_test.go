@@ -249,3 +249,102 @@ func TestFixKeepsWhatCameUp(t *testing.T) {
 		})
 	}
 }
+
+// Where the nodes that do not answer may be a cluster that runs, no node is
+// started on a file that is ahead of theirs.
+func TestMendWaitsForAMajority(t *testing.T) {
+	broken := func(deaf int) *cluster.View {
+		w := running(t, 5, 5, nil)
+		w.Trouble = nil
+		for i, n := range five {
+			if i >= 5-deaf {
+				w.Machine(n).Deaf = true
+				continue
+			}
+			w.Machine(n).Stop("corosync")
+			replacing(w, "totem {", "totem {\n\ttoken 5000", n)
+		}
+		return w.patient(t)
+	}
+	v := broken(3)
+	if _, err := cluster.PlanMend(v); err == nil || !strings.Contains(err.Error(), "n3, n4 and n5 may be running: what answers has 2 of 5 votes") {
+		t.Errorf("three of five may be running: %v", err)
+	}
+	c := cluster.Diagnose(v)[0]
+	if c.Fixable() || c.Command != "" || !strings.Contains(c.Remedy, "bring back n3, n4 or n5, or see that corosync does not run there") {
+		t.Errorf("doctor says:\n%s", describe([]cluster.Cause{c}))
+	}
+	v = broken(2)
+	if _, err := cluster.PlanMend(v); err != nil {
+		t.Errorf("two of five cannot be quorate without the others: %v", err)
+	}
+	if c := cluster.Diagnose(v)[0]; !c.Fixable() {
+		t.Errorf("doctor says:\n%s", describe([]cluster.Cause{c}))
+	}
+}
+
+// A mistake in what the traffic is protected by, or carried by, does not turn
+// it off: the value that it had before comes back.
+func TestMendKeepsWhatIsWeighty(t *testing.T) {
+	tests := []struct{ name, good, bad string }{
+		{"cipher", "crypto_cipher: aes256", "crypto_cipher: aes-256"},
+		{"hash", "crypto_hash: sha256", "crypto_hash: sha257"},
+		{"transport", "transport: knet", "transport: kent"},
+		{"a colon", "crypto_cipher: aes256", "crypto_cipher aes256"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := running(t, 3, 3, nil)
+			w.Trouble = nil
+			good := w.Machine("n1").File(cluster.ConfPath)
+			for _, n := range []string{"n1", "n2", "n3"} {
+				w.Machine(n).Stop("corosync")
+				replacing(w, tt.good, tt.bad, n)
+				replacing(w, "config_version: 1", "config_version: 4", n)
+				replacing(w, "logging {", "logging {\n\tdebug: on", n)
+			}
+			v := w.patient(t)
+			if _, err := cluster.PlanMend(v); err == nil {
+				t.Error("without an earlier file there is nothing to go by, and it has a plan")
+			}
+			v.Nodes[2].Facts.Signs.Kept = [][]byte{[]byte(good)}
+			p, err := cluster.PlanMend(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.carryOut(t, p); err != nil {
+				t.Fatal(err)
+			}
+			w.settledOn(t, "n1", "n2", "n3")
+			want := strings.NewReplacer("config_version: 1", "config_version: 5", "logging {", "logging {\n\tdebug: on").Replace(good)
+			if text := w.Machine("n1").File(cluster.ConfPath); text != want {
+				t.Errorf("got\n%s", text)
+			}
+		})
+	}
+}
+
+// Nor does a file take over that has no encryption where the last good one had.
+func TestMendDoesNotTurnEncryptionOff(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	good := w.Machine("n1").File(cluster.ConfPath)
+	for _, n := range []string{"n1", "n2", "n3"} {
+		w.Machine(n).Stop("corosync")
+		replacing(w, "crypto_cipher: aes256", "crypto_ciper aes256", n)
+		replacing(w, "crypto_hash: sha256", "crypto_hahs sha256", n)
+		replacing(w, "config_version: 1", "config_version: 4", n)
+	}
+	v := w.patient(t)
+	v.Nodes[0].Facts.Signs.Kept = [][]byte{[]byte(good)}
+	p, err := cluster.PlanMend(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	if text := w.Machine("n1").File(cluster.ConfPath); !strings.Contains(text, "\n    crypto_cipher: aes256") {
+		t.Errorf("got\n%s", text)
+	}
+}

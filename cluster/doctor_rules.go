@@ -145,15 +145,30 @@ func (d *diagnosis) refused(n *ViewNode, code Code, message, remedy string) *Cau
 		if good := d.goodNode(); good != nil {
 			c.does(d.v, fix{verb: fixSync, from: good.Name})
 		} else {
-			c.does(d.v, fix{verb: fixMend})
-			if d.v.lastGood() == nil {
-				c.fix, c.Command = fix{}, ""
-			}
+			d.mend(c)
 		}
 	case n.Facts.Conf.Hash != Hash(d.v.Conf.Bytes()):
 		d.sync(c, n)
 	}
 	return c
+}
+
+// mend has --fix put the last good file on all nodes, if there is one and
+// nothing stands against it; else what does is told.
+func (d *diagnosis) mend(c *Cause) {
+	if d.mendable == nil {
+		_, err := PlanMend(d.v)
+		ps := ProblemsOf(err).Errors()
+		d.mendable = &ps
+	}
+	if len(*d.mendable) == 0 {
+		c.does(d.v, fix{verb: fixMend})
+	}
+	for _, p := range *d.mendable {
+		if p.Code == CodeAhead {
+			c.Remedy += "; --fix does nothing yet: " + p.Message + "; " + p.Remedy
+		}
+	}
 }
 
 // goodNode is a node whose file corosync takes, and that no other node has a
