@@ -94,6 +94,15 @@ func (d *diagnosis) wayBack(code Code, q quorum.Status, startable []string) stri
 			lost = append(lost, n.Name)
 		}
 	}
+	away, _ := d.away()
+	apart := slices.DeleteFunc(slices.Clone(away), func(name string) bool { return !d.runs(name) })
+	if len(apart) > 0 { // to count without them would make two clusters
+		text := "mend what keeps " + andList(apart) + ", where corosync runs, apart from the others"
+		if len(startable) > 0 {
+			text += "; start " + andList(startable)
+		}
+		return text
+	}
 	text := "bring back nodes that are away"
 	if len(startable) > 0 {
 		text = "start " + andList(startable)
@@ -106,7 +115,7 @@ func (d *diagnosis) wayBack(code Code, q quorum.Status, startable []string) stri
 	}
 	gone := lost
 	if len(gone) == 0 {
-		gone, _ = d.away()
+		gone = away
 	}
 	return text + "; only if that cannot be, and " + andList(gone) + " " + theirs(len(gone), "is", "are") +
 		" switched off for certain, since two clusters at once destroy data: " + last
@@ -120,10 +129,13 @@ func (d *diagnosis) expected(q quorum.Status) {
 	}
 	c := d.add(rankRisk, CodeExpected, nil, "expect what the file says again, as the next reload does", "%d votes are expected, and the file says %d", q.Expected, want).
 		seen(fmt.Sprintf("corosync-quorumtool: Expected votes: %d", q.Expected)).so(CodeExpected).warn()
-	if want >= q.Total && want <= 2*q.Total-1 {
+	now := votesOf(d.conf, q)
+	then := now
+	then.Expected = want
+	if want >= q.Total && want <= 2*q.Total-1 && then.Survives() >= now.Survives() {
 		c.does(d.v, fix{verb: fixExpect, votes: want})
 	} else {
-		c.Remedy = "when the other nodes are back: clusterctl expected " + fmt.Sprint(want) + "; before that it would cost quorum"
+		c.Remedy = "when the other nodes are back: clusterctl expected " + fmt.Sprint(want) + "; before that it would cost quorum, or leave less of it to spare"
 	}
 }
 

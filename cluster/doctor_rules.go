@@ -272,9 +272,13 @@ func (d *diagnosis) keys() {
 		}
 		if started := s.Started; len(d.parts) > 1 && d.parts[0].quorate() && n.alone() && !slices.Contains(d.parts[0].seen, n) &&
 			others[f.Key.Hash] > 1 && !started.IsZero() && s.KeyTime.After(started) {
-			d.add(rankKey, CodeKeyDrift, n, "restart it: it takes no part in quorum now", "it does not run with the key in its file, which is newer than its start").
-				seen("corosync was started "+started.UTC().Format(time.RFC3339), KeyPath+" was changed "+s.KeyTime.UTC().Format(time.RFC3339)).
-				so(notThere...).does(d.v, fix{verb: fixRestart, nodes: []string{n.Name}})
+			c := d.add(rankKey, CodeKeyDrift, n, "restart it: it takes no part in quorum now", "it does not run with the key in its file, which is newer than its start").
+				seen("corosync was started "+started.UTC().Format(time.RFC3339), KeyPath+" was changed "+s.KeyTime.UTC().Format(time.RFC3339)).so(notThere...)
+			if f.Runtime.Quorum.Quorate { // as both of two nodes are with two_node
+				c.Remedy = "both sides have quorum: see first that what runs there runs on the other side, or may stop; then clusterctl restart " + n.Name
+			} else {
+				c.does(d.v, fix{verb: fixRestart, nodes: []string{n.Name}})
+			}
 		}
 		if mode, err := strconv.ParseUint(s.KeyMode, 8, 32); err == nil && (mode&0o077 != 0 || s.KeyOwner != "root") {
 			d.add(rankRisk, CodeKeyMode, n, "make it readable for root only; who may have read it: clusterctl key rotate", "others than root can read %s", KeyPath).
@@ -634,12 +638,18 @@ func (d *diagnosis) device() {
 				Command = n.shell("systemctl start corosync-qdevice")
 		}
 	})
-	if len(d.causes) > 0 || len(d.parts) == 0 {
+	if len(d.parts) == 0 {
 		return
 	}
 	for _, m := range d.parts[0].status().Members {
-		if m.NodeID != 0 && !strings.HasPrefix(m.Qdevice, "A,V") {
-			n := d.v.byID(m.NodeID)
+		n := d.v.byID(m.NodeID)
+		explained := slices.ContainsFunc(d.causes, func(c *Cause) bool {
+			if n != nil && slices.Contains(c.nodes, n.Name) {
+				return c.rank <= rankHung
+			}
+			return len(c.nodes) == 0 && (c.rank == rankRunning || c.rank == rankNetwork)
+		})
+		if m.NodeID != 0 && !strings.HasPrefix(m.Qdevice, "A,V") && !explained {
 			d.add(rankHung, CodeDevice, n, "look whether its host is reached: corosync-qdevice-tool -s there", "the quorum device does not vote there").seen("corosync-quorumtool: Qdevice " + m.Qdevice)
 		}
 	}

@@ -378,3 +378,97 @@ func TestDoctorsCodesAreListed(t *testing.T) {
 		}
 	}
 }
+
+// While corosync is seen to run on the other side there is no last resort: the
+// two sides would be two clusters.
+func TestDoctorHasNoLastResortBesideNodesThatRun(t *testing.T) {
+	w := running(t, 4, 4, nil)
+	w.Trouble = nil
+	w.Machine("n3").Side(1)
+	w.Machine("n4").Side(1)
+	causes := cluster.Diagnose(w.patient(t))
+	i := slices.IndexFunc(causes, func(c cluster.Cause) bool { return c.Code == cluster.CodeNotQuorate })
+	if i < 0 || causes[i].Remedy != "mend what keeps n3 and n4, where corosync runs, apart from the others" {
+		t.Errorf("got\n%s", describe(causes))
+	}
+	if text := describe(causes); strings.Contains(text, "clusterctl -H n1 expected") {
+		t.Errorf("a last resort is told:\n%s", text)
+	}
+}
+
+// A node that has quorum by two_node is not restarted by itself.
+func TestDoctorDoesNotRestartANodeWithQuorum(t *testing.T) {
+	w := running(t, 2, 2, nil)
+	w.Trouble = nil
+	w.Machine("n2").Side(1)
+	v := w.patient(t)
+	if !v.Nodes[1].Facts.Runtime.Quorum.Quorate {
+		t.Fatal("two_node leaves n2 without quorum")
+	}
+	v.Nodes[1].Facts.Signs.Started, v.Nodes[1].Facts.Signs.KeyTime = time.Unix(1e9, 0), time.Unix(1e9+60, 0)
+	c := cluster.Diagnose(v)[0]
+	if c.Code != cluster.CodeKeyDrift || c.Command != "" || c.Fixable() || !strings.Contains(c.Remedy, "both sides have quorum") {
+		t.Errorf("got\n%s", describe([]cluster.Cause{c}))
+	}
+}
+
+// Expected votes are raised again when that leaves as many failures to survive.
+func TestDoctorRaisesExpectedVotesOnlyWithTheNodes(t *testing.T) {
+	for dead, want := range map[int]string{2: "", 1: "clusterctl expected 5"} {
+		w := running(t, 5, 5, nil)
+		w.Trouble = nil
+		for i := range dead {
+			w.die(fmt.Sprintf("n%d", 5-i))
+		}
+		v := w.patient(t)
+		for i := range v.Nodes {
+			if f := v.Nodes[i].Facts; f != nil {
+				here := 5 - dead
+				f.Runtime.Quorum.Expected, f.Runtime.Quorum.Highest, f.Runtime.Quorum.Quorum = here, here, here/2+1
+			}
+		}
+		causes := cluster.Diagnose(v)
+		i := slices.IndexFunc(causes, func(c cluster.Cause) bool { return c.Code == cluster.CodeExpected })
+		if i < 0 || causes[i].Command != want || causes[i].Fixable() != (want != "") {
+			t.Errorf("%d of five are off: want %q, got\n%s", dead, want, describe(causes))
+		}
+	}
+}
+
+// A quorum device that does not vote is told beside what has nothing to do with
+// it, and not where something on the node or in the network explains it.
+func TestDoctorTellsOfTheDeviceBesideOtherThings(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*cluster.View)
+		want bool
+	}{
+		{"nothing else", func(*cluster.View) {}, true},
+		{"a key that all can read", func(v *cluster.View) { v.Nodes[0].Facts.Signs.KeyMode = "644" }, true},
+		{"a full disk on another node", func(v *cluster.View) { v.Nodes[0].Facts.FreeKB["/etc"] = 12 }, true},
+		{"a full disk on that node", func(v *cluster.View) { v.Nodes[1].Facts.FreeKB["/etc"] = 12 }, false},
+	}
+	for _, tt := range tests {
+		w := running(t, 3, 3, nil)
+		w.Trouble = nil
+		replacing(w, "quorum {", "quorum {\n\tdevice {\n\t\tmodel: net\n\t\tvotes: 1\n\t\tnet {\n\t\t\thost: qnetd\n\t\t\talgorithm: ffsplit\n\t\t}\n\t}", "n1", "n2", "n3")
+		v := w.patient(t)
+		for i := range v.Nodes {
+			f := v.Nodes[i].Facts
+			f.Units["corosync-qdevice"] = cluster.Unit{Loaded: true, Active: "active", Enabled: true}
+			for j := range f.Runtime.Quorum.Members {
+				m := &f.Runtime.Quorum.Members[j]
+				m.Qdevice = "A,V,NMW"
+				if m.NodeID == 2 {
+					m.Qdevice = "A,NV,NMW"
+				}
+			}
+		}
+		tt.edit(v)
+		causes := cluster.Diagnose(v)
+		told := slices.ContainsFunc(causes, func(c cluster.Cause) bool { return c.Code == cluster.CodeDevice && c.Node == "n2" })
+		if told != tt.want {
+			t.Errorf("%s: told: %v\n%s", tt.name, told, describe(causes))
+		}
+	}
+}
