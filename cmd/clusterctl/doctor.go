@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,7 +25,8 @@ quorum or data; where there is only a dangerous one, the remedy says so in words
 It also works where corosync runs nowhere, and takes no node's file.
 Exit code 0 when nothing is wrong, 3 when something is, 4 when no node answers.
 
---fix carries out what is safe, one cause after the other, and asks before each:
+--fix carries out what is safe, one cause after the other, and asks before each;
+what it may not or cannot mend it leaves, and tells in the end. It can:
 start a node, conf sync, enable, op undo or resume, the mode of the key, expected
 votes as in the file. Where corosync starts nowhere because of its file, every
 node gets the last one that was good, under a new version, and is started.`,
@@ -38,7 +40,7 @@ node gets the last one that was good, under a new version, and is started.`,
 			if err := a.canAsk("doctor --fix"); err != nil {
 				return err
 			}
-			return a.doctorFix(c.Context())
+			return a.doctorFix(c.Context(), a.examine)
 		},
 	}
 	c.Flags().BoolVar(&fix, "fix", false, "carry out what is safe, after asking")
@@ -130,20 +132,24 @@ func (a *app) cause(w io.Writer, c cluster.Cause) {
 	}
 }
 
+// look examines the nodes. The caller closes them.
+type look func(context.Context) (*cluster.Connector, *cluster.View, map[string]cluster.Node, error)
+
 // doctorFix mends what it can: after each cause it looks again, since much goes
-// away with what it came of.
-func (a *app) doctorFix(ctx context.Context) error {
+// away with what it came of. What it may not or cannot mend it leaves, and goes
+// on with the next; what is left is told in the end.
+func (a *app) doctorFix(ctx context.Context, examine look) error {
 	ctx, cancel := a.context(ctx)
 	defer cancel()
-	var done []string
+	var seen []string
 	for looks := 1; ; {
-		conn, v, nodes, err := a.examine(ctx)
+		conn, v, nodes, err := examine(ctx)
 		if err != nil {
 			return err
 		}
 		causes := cluster.Diagnose(v)
 		i := slices.IndexFunc(causes, func(c cluster.Cause) bool {
-			return c.Fixable() && !slices.Contains(done, string(c.Code)+c.Command)
+			return c.Fixable() && !slices.Contains(seen, string(c.Code)+c.Command)
 		})
 		if i < 0 {
 			cluster.CloseAll(nodes)
@@ -155,11 +161,37 @@ func (a *app) doctorFix(ctx context.Context) error {
 			looks++ // soon after a failure a membership still settles
 			continue
 		}
-		done = append(done, string(causes[i].Code)+causes[i].Command)
-		if err != nil || a.dryRun {
+		seen = append(seen, string(causes[i].Code)+causes[i].Command)
+		if left, ok := errors.AsType[*leftError](err); ok && ctx.Err() == nil {
+			a.printProblems(left.notes())
+		} else if err != nil || a.dryRun {
 			return err
 		}
 	}
+}
+
+// leftError is why a cause is left as it is, with nothing changed.
+type leftError struct{ err error }
+
+func (e *leftError) Error() string { return e.err.Error() }
+func (e *leftError) Unwrap() error { return e.err }
+
+// notes are warnings of what it was.
+func (e *leftError) notes() cluster.Problems {
+	notes := slices.Clone(cluster.ProblemsOf(e.err))
+	for i := range notes {
+		notes[i].Severity = cluster.Warning
+	}
+	return notes
+}
+
+// askFix asks whether to mend a cause.
+func (a *app) askFix(ctx context.Context, question string) error {
+	err := a.ask(ctx, question)
+	if errors.Is(err, errDeclined) {
+		return &leftError{err}
+	}
+	return err
 }
 
 // fixCause mends one cause, after asking.
@@ -170,7 +202,7 @@ func (a *app) fixCause(ctx context.Context, conn *cluster.Connector, c *cluster.
 	}
 	plan, err := cluster.PlanFix(ctx, c, v, nodes)
 	if err != nil {
-		return err
+		return &leftError{err}
 	}
 	for i, s := range plan.Steps {
 		fmt.Fprintf(a.env.Err, "  %d. %s\n", i+1, s.What)
@@ -178,7 +210,11 @@ func (a *app) fixCause(ctx context.Context, conn *cluster.Connector, c *cluster.
 	if plan.Diff != "" && !a.dryRun {
 		fmt.Fprint(a.env.Err, plan.Diff)
 	}
-	if err := a.ask(ctx, "Do this?"); err != nil {
+	if !a.dryRun {
+		a.printProblems(plan.Notes) // before the answer, which depends on them
+		plan.Notes = nil
+	}
+	if err := a.askFix(ctx, "Do this?"); err != nil {
 		return err
 	}
 	p := a.progress()
@@ -196,7 +232,7 @@ func (a *app) fixOperation(ctx context.Context, conn *cluster.Connector, op *clu
 	if undo {
 		question = fmt.Sprintf("Take back %q on %s?", op.Command, strings.Join(op.Nodes, ", "))
 	}
-	if err := a.ask(ctx, question); err != nil {
+	if err := a.askFix(ctx, question); err != nil {
 		return err
 	}
 	p := a.progress()

@@ -360,7 +360,9 @@ func (a *app) ask(ctx context.Context, question string) error {
 		return err
 	}
 	if !ok {
-		return errors.New("not done, as you wished")
+		return errDeclined
 	}
 	return nil
 }
+
+var errDeclined = errors.New("not done, as you wished")
