@@ -119,19 +119,29 @@ func PlanFix(ctx context.Context, c *Cause, v *View, nodes map[string]Node) (*Pl
 func planKeyMode(names []string, v *View) (*Plan, error) {
 	var ps Problems
 	p := v.plan()
-	step := Step{ID: "keymode", What: "have only root read the key on " + andList(names), Class: ClassPrepare, Do: Act{Nodes: names}}
+	with := map[string][]string{} // the nodes by their key
+	var hashes []string
 	for _, name := range names {
 		n := v.node(name)
 		if !n.check(&ps) {
 			continue
 		}
 		hash := n.Facts.Key.Hash
-		step.Do = Act{Nodes: names, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: hash, Base: hash, Mode: "0400"}}}
-		step.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}}
+		if with[hash] == nil {
+			hashes = append(hashes, hash)
+		}
+		with[hash] = append(with[hash], name)
+	}
+	for i, hash := range hashes {
+		nodes := with[hash]
+		p.Steps = append(p.Steps, Step{
+			ID: fmt.Sprintf("keymode-%d", i+1), What: "have only root read the key on " + andList(nodes), Class: ClassPrepare,
+			Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: hash, Base: hash, Mode: "0400"}}},
+			Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
+		})
 	}
 	p.Quorum.Before, _ = v.voting(v.config())
 	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
-	p.Steps = []Step{step}
 	return p, ps.err()
 }
 

@@ -196,6 +196,36 @@ func TestDoctorDoesNotTakeTheFileOfAnotherCluster(t *testing.T) {
 	}
 }
 
+// Where keys differ, the mode of each is mended, and each stays what it is.
+func TestFixMendsTheModeOfDifferentKeys(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	w.Machine("n2").Stop("corosync")
+	w.Machine("n2").SetFile(cluster.KeyPath, strings.Repeat("x", cluster.MinKeySize))
+	v := w.patient(t)
+	for i := range v.Nodes {
+		v.Nodes[i].Facts.Signs.KeyMode = "644"
+	}
+	causes := cluster.Diagnose(v)
+	i := slices.IndexFunc(causes, func(c cluster.Cause) bool { return c.Code == cluster.CodeKeyMode })
+	if i < 0 {
+		t.Fatalf("got\n%s", describe(causes))
+	}
+	before := [2]string{w.Machine("n1").File(cluster.KeyPath), w.Machine("n2").File(cluster.KeyPath)}
+	nodes := w.nodes()
+	defer cluster.CloseAll(nodes)
+	p, err := cluster.PlanFix(t.Context(), &causes[i], v, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.carryOut(t, p); err != nil {
+		t.Fatal(err)
+	}
+	if after := [2]string{w.Machine("n1").File(cluster.KeyPath), w.Machine("n2").File(cluster.KeyPath)}; after != before {
+		t.Error("a key was changed")
+	}
+}
+
 // firstFix carries out the first cause that can be mended.
 func (w *world) firstFix(t *testing.T) error {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 
 // Where corosync keeps what it must remember of a node.
 const (
-	ringIDPath     = "/var/lib/corosync/ringid_%d"
+	ringIDPath     = "/var/lib/corosync/ringid_%v" // the node id, in 2.4 the address of ring 0
 	evTrackingPath = "/var/lib/corosync/ev_tracking"
 )
 
@@ -22,6 +22,9 @@ func PlanSeparate(node string, newKey []byte, v *View) (*Plan, error) {
 	}
 	n := &v.Nodes[v.find(node)]
 	paths := []string{fmt.Sprintf(ringIDPath, n.Conf.ID), evTrackingPath}
+	if a, known := n.addr(0); known && n.Facts.Corosync.Major == 2 { // exec/main.c, corosync_ring_id_create_or_load
+		paths[0] = fmt.Sprintf(ringIDPath, a)
+	}
 	if n.Facts.CIB {
 		paths = append(paths, CIBPath)
 	}

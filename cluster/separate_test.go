@@ -38,6 +38,30 @@ func TestSeparateLeavesTheNodeByItself(t *testing.T) {
 	}
 }
 
+// corosync 2.4 remembers its ring by the address of the node.
+func TestSeparateSetsAsideWhatCorosync2Remembers(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	v := w.view(t)
+	for i := range v.Nodes {
+		v.Nodes[i].Facts.Corosync = cluster.Version{Major: 2, Minor: 4, Patch: 6}
+	}
+	p, err := cluster.PlanSeparate("n3", newKey, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var aside []string
+	for _, s := range p.Steps {
+		for _, op := range s.Do.Ops {
+			if op.Kind == cluster.OpAside {
+				aside = append(aside, op.Path)
+			}
+		}
+	}
+	if !slices.Contains(aside, "/var/lib/corosync/ringid_10.0.0.3") || slices.Contains(aside, "/var/lib/corosync/ringid_3") {
+		t.Errorf("set aside: %v", aside)
+	}
+}
+
 // Taken back, the node has what it had.
 func TestSeparateIsTakenBackWhole(t *testing.T) {
 	w := running(t, 3, 3, nil)

@@ -30,6 +30,12 @@ func TestCommandsThatAreProposedAreAboutTheSameCluster(t *testing.T) {
 		{prod, "data: clusterctl -H n1 expected 2", "data: clusterctl -H n1 expected 2"},
 		{&app{host: "prod1", ssh: ssh.Options{Jump: "gate"}}, "clusterctl -H n1 expected 2", "clusterctl -H n1 -J gate expected 2"},
 
+		// a command for a node, by its own login
+		{all, "ssh admin@n1 ip link set eth0 up", "ssh -i key -F 'my config' -J gate admin@n1 sudo ip link set eth0 up"},
+		{all, "data: ssh -p 2222 root@n1 corosync-cmapctl -s x u8 1", "data: ssh -i key -F 'my config' -J gate -p 2222 root@n1 corosync-cmapctl -s x u8 1"},
+		{&app{ssh: ssh.Options{Sudo: true}}, "ssh admin@n1 ip link set eth0 up", "ssh admin@n1 sudo ip link set eth0 up"},
+		{&app{knownHosts: "hosts", ssh: ssh.Options{Jump: "me@gate"}}, "ssh root@n1 true", "ssh -J me@gate -o UserKnownHostsFile=hosts root@n1 true"},
+
 		// what is done on a node itself, and what finds no cluster
 		{prod, "clusterctl conf check --here there says what is wrong", "clusterctl conf check --here there says what is wrong"},
 		{prod, "clusterctl create makes a cluster", "clusterctl create makes a cluster"},

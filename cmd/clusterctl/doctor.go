@@ -84,7 +84,7 @@ func (a *app) printCauses(causes []cluster.Cause) error {
 	if a.json() {
 		for i := range causes {
 			c := &causes[i]
-			c.Remedy, c.Command = a.again(c.Remedy), a.again(c.Command)
+			c.Remedy, c.Command = a.again(c.Remedy), a.command(c.Command)
 		}
 		err = cli.JSON(a.env.Out, map[string]any{"schema": 1, "causes": causes})
 	} else {
@@ -128,7 +128,7 @@ func (a *app) cause(w io.Writer, c cluster.Cause) {
 		fmt.Fprint(w, a.streams.Paragraph("         -> ", a.again(c.Remedy)))
 	}
 	if c.Command != "" {
-		fmt.Fprintf(w, "         $ %s\n", a.again(c.Command)) // not broken, so that it can be copied
+		fmt.Fprintf(w, "         $ %s\n", a.command(c.Command)) // not broken, so that it can be copied
 	}
 }
 
