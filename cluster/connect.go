@@ -282,10 +282,12 @@ func (l *looker) read(ctx context.Context, n Node) (*Facts, error) {
 // reference is the configuration that speaks for what was found.
 func (l *looker) reference() *corosyncconf.File {
 	facts := l.facts()
-	if l.Closely && !slices.ContainsFunc(facts, func(f *Facts) bool { return f.Runtime != nil }) {
+	conf := reference(facts)
+	runs := slices.ContainsFunc(facts, func(f *Facts) bool { return f.Runtime != nil })
+	if l.Closely && (conf == nil || !runs) {
 		return atRest(facts)
 	}
-	return reference(facts)
+	return conf
 }
 
 func (l *looker) facts() []*Facts { return (&View{Nodes: l.found}).reached() }

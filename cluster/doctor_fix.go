@@ -163,19 +163,20 @@ func PlanMend(v *View) (*Plan, error) {
 	}
 	p := v.plan()
 	p.Diff = corosyncconf.UnifiedDiff(ConfPath, ConfPath+".new", v.Conf.Bytes(), good.Bytes())
-	var names []string
+	var names, away []string
 	var members []Member
 	for _, c := range good.Config().Nodes {
 		i := v.find(c.Label())
 		if i < 0 || v.Nodes[i].Facts == nil {
 			ps.warn(CodeOwed, c.Label(), "clusterctl conf sync once it is back, before corosync is started on it", "it is away and gets nothing now")
+			away = append(away, c.Label())
 			continue
 		}
 		n := &v.Nodes[i]
 		n.check(&ps)
 		names, members = append(names, n.Name), append(members, Member{n.Name, c.ID})
 	}
-	v.mayRun(&ps, good.Config(), members)
+	mayRun(&ps, good.Config(), away)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -196,15 +197,13 @@ func PlanMend(v *View) (*Plan, error) {
 	return p, nil
 }
 
-// mayRun refuses to start members of a cluster on a new file while the rest, of
-// whom nothing is known, have the votes to be running without them: then the
-// file would be ahead of what runs.
-func (v *View) mayRun(ps *Problems, conf corosyncconf.Config, members []Member) {
-	away := v.without(members)
-	votes := reckon(conf, members)
-	have, all := 0, votes.Device
-	for _, n := range votes.Nodes {
-		if all += n.Votes; n.Present {
+// mayRun refuses to start nodes on a new file while those that are away, of which
+// nothing is known, have the votes to be running without them: then the file
+// would be ahead of what runs.
+func mayRun(ps *Problems, conf corosyncconf.Config, away []string) {
+	have, all := 0, rules(conf).Device
+	for _, n := range conf.Nodes {
+		if all += n.Votes; !slices.Contains(away, n.Label()) {
 			have += n.Votes
 		}
 	}

@@ -412,6 +412,16 @@ func TestDoctorDoesNotRestartANodeWithQuorum(t *testing.T) {
 	}
 }
 
+// Files that were broken while corosync runs are found before it is restarted.
+func TestDoctorFindsAClusterThatRunsWithBrokenFiles(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	replacing(w, "totem {", "totem {\n\ttoken 5000", "n1", "n2", "n3")
+	if c := cluster.Diagnose(w.patient(t))[0]; c.Code != "syntax" || !strings.HasPrefix(c.Message, "on all nodes") {
+		t.Errorf("got\n%s", describe([]cluster.Cause{c}))
+	}
+}
+
 // Expected votes are raised again when that leaves as many failures to survive.
 func TestDoctorRaisesExpectedVotesOnlyWithTheNodes(t *testing.T) {
 	for dead, want := range map[int]string{2: "", 1: "clusterctl expected 5"} {
