@@ -914,7 +914,8 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 				return nil
 			}
 			err := u.on(ctx, node, Note{Undoing, name}, ops)
-			if err != nil && !again(err) && a.One && u.alone(ctx, node) {
+			reloads := slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpReload })
+			if err != nil && !again(err) && reloads && u.alone(ctx, node) {
 				// A reload does not take it from what the others have passed, such as a
 				// link at other addresses. It is with nobody, and can be restarted.
 				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync", Name: step.ID}})
