@@ -1011,7 +1011,7 @@ func (u *undoing) carried(ctx context.Context, a Act) error {
 	for {
 		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
 			_, err := u.up(ctx, m.Name)
-			return err != nil && ctx.Err() == nil
+			return err != nil && ctx.Err() == nil || u.alone(ctx, m.Name) // and so has none to lose
 		})
 		err := u.guardLinks(ctx, a)
 		if err == nil {
