@@ -39,6 +39,8 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)
+		usablePmxcfs(&ps, f)
+		guestless(&ps, f)
 	}
 	for _, p := range ps {
 		if p.Code == CodeExists { // what else could be said follows from it
@@ -46,6 +48,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		}
 	}
 	together(&ps, append(v.reached(), facts...))
+	sameLayout(&ps, append(v.reached(), facts...))
 	nodes := s.place(&ps, v, facts)
 	if err := ps.err(); err != nil {
 		return nil, err
@@ -383,7 +386,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		return err
 	}
 	if with := a.v.paced(); len(with) > 0 { // it knows who is on the list
-		swap := &a.plan.Steps[len(a.plan.Steps)-2] // whose undoing has the members reload
+		swap := a.roll.step("swap") // whose undoing has the members reload
 		swap.Undo = append(swap.Undo, Act{Nodes: with, Ops: forgetting(nodes), Soft: true})
 	}
 	a.plan.Steps = slices.Insert(a.plan.Steps, at+1, a.prepare(nodes)) // once the members have tested and noted it
@@ -402,6 +405,9 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}, {Kind: OpStart, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	})
+	if a.v.pve() {
+		a.plan.Steps = append(a.plan.Steps, joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), "", names))
+	}
 	return nil
 }
 

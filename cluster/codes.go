@@ -59,6 +59,9 @@ const (
 	CodeClock         Code = "clock"
 	CodeDiskFull      Code = "disk-full"
 	CodeLayout        Code = "layout"
+	CodePmxcfs        Code = "pmxcfs"
+	CodeGuests        Code = "guests"
+	CodeLeftover      Code = "leftover"
 	CodeHeld          Code = "held"
 	CodeQuorum        Code = "quorum"
 	CodeFence         Code = "fence"
@@ -176,7 +179,10 @@ func CodeTable() []CodeInfo {
 		{CodeMulticastName, Refused, "with multicast, what else in the network would disturb the cluster"},
 		{CodeClock, Refused, "clocks that are apart"},
 		{CodeDiskFull, Refused, "no room for the configuration and the journal on a node"},
-		{CodeLayout, Refused, "a node whose cluster configuration is managed by something else"},
+		{CodeLayout, Refused, "nodes of Proxmox VE and others in one cluster"},
+		{CodePmxcfs, Refused, "Proxmox VE's cluster file system does not run, or cannot be written"},
+		{CodeGuests, Refused, "a node of Proxmox VE has guests whose configuration would be lost"},
+		{CodeLeftover, Refused, "what a node that left leaves behind in /etc/pve"},
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
 		{CodeFence, Refused, "something on the node would fence it for what is asked"},

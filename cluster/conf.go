@@ -309,7 +309,7 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 	}
 	// Taken back, the nodes that run with it must be restarted once more; and what
 	// was stopped is started only when the file is again what it was.
-	swap := &r.plan.Steps[len(r.plan.Steps)-2]
+	swap := r.step("swap")
 	var paced []string
 	for i := range steps {
 		s := &steps[i]
@@ -407,6 +407,9 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
 	stop.What += " (the cluster stands still)"
 	stop.Undo[0].Want = &back
+	if v.pve() {
+		stop.Undo = append(stop.Undo, unpublish(again, names))
+	}
 	start.Do.Want = want
 	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
 	p.Steps = append(p.Steps, stop, Step{
@@ -417,6 +420,9 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}, known(old),
 		}}},
 	}, start)
+	if v.pve() { // it cannot be written while all are stopped
+		p.Steps = append(p.Steps, publish(r.id("publish"), is, was, names))
+	}
 	if len(paced) > 0 {
 		pace := unitStep(r.id("pace"), OpStart, "pacemaker", paced)
 		pace.Undo = nil // it is stopped before corosync, and started again after it

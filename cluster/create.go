@@ -41,6 +41,10 @@ func warnOfMulticast(ps *Problems, name string) {
 func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	ps := s.Check()
 	s, nodes := s.examine(&ps, facts)
+	pve := len(facts) > 0 && facts[0].PVE != nil
+	if pve {
+		s.inPVE(&ps)
+	}
 	if s.Transport == "udp" {
 		warnOfMulticast(&ps, s.Name)
 	}
@@ -90,6 +94,10 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}, rememberIDs(conf, 0)}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
+	if pve { // which starts corosync at boot where there is a configuration
+		undo := &p.Steps[len(p.Steps)-1].Undo[0]
+		undo.Ops = append([]Op{{Kind: OpStop, Unit: "corosync"}}, undo.Ops...)
+	}
 	if !s.NoEnable {
 		p.Steps = append(p.Steps, Step{
 			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
@@ -103,6 +111,12 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: told(conf.Config()), Deadline: formTime(len(nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
 		})
+		if pve {
+			p.Steps = append(p.Steps, joinPmxcfs("pmxcfs", blob, names[0], names[:1]))
+			if len(names) > 1 {
+				p.Steps = append(p.Steps, joinPmxcfs("pmxcfs-others", blob, "", names[1:]))
+			}
+		}
 		if len(paced) > 0 {
 			p.Steps = append(p.Steps, Step{
 				ID: "pacemaker", What: "start pacemaker again on " + andList(paced), Class: ClassStart,
@@ -114,6 +128,20 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 	return p, nil
 }
 
+// inPVE fits the request to Proxmox VE, which does without two_node.
+func (s *CreateSpec) inPVE(ps *Problems) {
+	if s.NoStart {
+		ps.add(CodeBadOption, "", "leave it out", "--no-start: pmxcfs takes the configuration over only when corosync runs")
+	}
+	if s.TwoNode != "auto" {
+		return
+	}
+	if s.TwoNode = "no"; len(s.Nodes) == 2 {
+		ps.warn(CodeQuorum, "", "add a third node, or a quorum device; --two-node yes lets one go on alone, which Proxmox VE does not support",
+			"with two nodes neither is quorate while the other is away")
+	}
+}
+
 // examine checks whether the nodes can be made a cluster as asked; it returns
 // that in full, and the nodes as the nodelist would have them.
 func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyncconf.Node) {
@@ -121,8 +149,13 @@ func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyn
 	for i, f := range facts {
 		fit(ps, f, s.Nodes[i].Name)
 		s.free(ps, f)
+		usablePmxcfs(ps, f)
+		if i > 0 {
+			guestless(ps, f)
+		}
 	}
 	together(ps, facts)
+	sameLayout(ps, facts)
 	return s, s.place(ps, facts)
 }
 

@@ -393,8 +393,12 @@ func TestCreateRefuses(t *testing.T) {
 			cluster.CodeNoSystemd, "n2: the machine is not run by systemd; use a machine that is run by systemd"},
 		{"a full disk", spec, edit(2, func(f *cluster.Facts) { f.FreeKB["/etc"] = 12 }),
 			cluster.CodeDiskFull, "n2: /etc has only 12 KiB left; make room"},
-		{"Proxmox VE", spec, edit(2, func(f *cluster.Facts) { f.PVE = true }),
-			cluster.CodeLayout, "n2: Proxmox VE manages the configuration, which is not handled yet; use pvecm on it"},
+		{"Proxmox VE beside others", spec, edit(2, func(f *cluster.Facts) { f.PVE = &cluster.PVE{Mounted: true} }),
+			cluster.CodeLayout, "n2 is Proxmox VE, n1 and n3 are not; make a cluster of one kind"},
+		{"pmxcfs that does not run", spec, edit(2, func(f *cluster.Facts) { f.PVE = &cluster.PVE{} }),
+			cluster.CodePmxcfs, "n2: pmxcfs does not run there, or does not answer; systemctl restart pve-cluster"},
+		{"guests on a node that joins", spec, edit(2, func(f *cluster.Facts) { f.PVE = &cluster.PVE{Mounted: true, Guests: []string{"100", "101"}} }),
+			cluster.CodeGuests, "n2: it has 2 guests (100 and 101), whose configuration would be lost: /etc/pve of a node that joins gives way to that of the cluster; move them to the cluster by backup and restore, or make this node the first one"},
 		{"another operation under way", spec, edit(2, func(f *cluster.Facts) {
 			f.Holder = &cluster.Holder{Command: "clusterctl create x", User: "eve", Host: "admin2", Since: "2026-01-02T03:04:05Z"}
 		}), cluster.CodeHeld, "n2: held by eve@admin2 since 2026-01-02T03:04:05Z: clusterctl create x; wait until that has ended"},

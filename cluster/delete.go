@@ -40,6 +40,9 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 				"it is taken off the list without being stopped; it must not come back with its old files")
 		}
 	}
+	if v.pve() {
+		leftInPVE(&ps, viewNames(leaving))
+	}
 	p, err := counted(func(rollouts int) (*rollout, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
@@ -251,7 +254,7 @@ func (d *deleting) some(nodes []*ViewNode, force bool) error {
 	// When this is taken back, the nodes that were stopped are started again:
 	// their file must not be behind the one that the others run by then.
 	if len(d.roll.members) > 0 {
-		swap := &d.plan.Steps[len(d.plan.Steps)-2]
+		swap := d.roll.step("swap")
 		swap.Undo = append(swap.Undo, Act{Nodes: viewNames(nodes), Ops: swap.Undo[0].Ops})
 	}
 	return nil
@@ -410,6 +413,9 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
 		}},
 	}
+	if d.v.pve() { // whose database has the file too; starting it starts corosync where it finds one
+		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPmxcfs, Name: "alone"})
+	}
 	// The configuration of a node that ran comes back as the rollouts left it,
 	// that of another as it was.
 	for _, n := range nodes {
@@ -417,7 +423,11 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 		if n.active() {
 			op = Op{Kind: OpUnswap, Path: ConfPath, Base: Absent, Blob: d.plan.blob(d.roll.conf.Bytes())}
 		}
-		step.Undo = append(step.Undo, Act{Nodes: []string{n.Name}, Ops: append(slices.Clone(back), op)})
+		ops := append(slices.Clone(back), op)
+		if d.v.pve() {
+			ops = append(ops, Op{Kind: OpPmxcfs, Name: "back"})
+		}
+		step.Undo = append(step.Undo, Act{Nodes: []string{n.Name}, Ops: ops})
 	}
 	d.plan.Steps = append(d.plan.Steps, step)
 }

@@ -250,7 +250,7 @@ func (d *diagnosis) keys() {
 	d.examined(func(n *ViewNode, _ *Signs) { others[n.Facts.Key.Hash]++ })
 	d.examined(func(n *ViewNode, s *Signs) {
 		f := n.Facts
-		if f.UID != 0 || f.PVE {
+		if f.UID != 0 || f.PVE != nil {
 			return
 		}
 		bad := func(code Code, remedy, format string, args ...any) {

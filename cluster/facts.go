@@ -34,7 +34,7 @@ type Facts struct {
 	Addrs    []netip.Prefix          // of all interfaces that are up, loopback too
 	Resolved map[string][]netip.Addr // names, as this node resolves them
 	FreeKB   map[string]int64        // room by path, KiB
-	PVE      bool                    // pmxcfs manages the configuration
+	PVE      *PVE                    // nil: no node of Proxmox VE
 	Runtime  *Runtime                // nil: corosync is not running
 	Ops      []Entry                 // operations in the node's journal that are not put away
 	Ended    map[string]Phase        // how the last ones ended that are, by id
@@ -172,7 +172,7 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 		return nil, fmt.Errorf("%s: read facts: %w", node, err)
 	}
 	text := func(name string) string { return strings.TrimSpace(string(sec[name].out)) }
-	f := &Facts{Node: node, Machine: text("machine"), Systemd: sec["systemd"].status == 0, PVE: sec["pve"].status == 0}
+	f := &Facts{Node: node, Machine: text("machine"), Systemd: sec["systemd"].status == 0, PVE: parsePVE(sec)}
 	if u := strings.Fields(text("uname")); len(u) == 2 {
 		f.Hostname, f.Arch = u[0], u[1]
 	}

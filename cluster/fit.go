@@ -21,9 +21,6 @@ func fit(ps *Problems, f *Facts, name string) {
 		called(ps, f, name)
 	}
 	able(ps, f, name)
-	if f.PVE {
-		ps.add(CodeLayout, name, "use pvecm on it", "Proxmox VE manages the configuration, which is not handled yet")
-	}
 	if f.Units["corosync"].Running() {
 		fencers(ps, f, name)
 	}

@@ -194,7 +194,7 @@ const missCount = "1"
 // one that has not.
 func (r *rollout) rekey(key []byte) error {
 	old, is := r.keyHash(), r.plan.blob(key)
-	at, before := len(r.plan.Steps), r.conf
+	before := r.conf
 	hasty := len(r.members) > 1
 	if err := r.next("change the key", func(f *corosyncconf.File) error {
 		if !hasty {
@@ -204,7 +204,7 @@ func (r *rollout) rekey(key []byte) error {
 	}); err != nil {
 		return err
 	}
-	stage, swap := &r.plan.Steps[at], &r.plan.Steps[at+1]
+	stage, swap := r.step("stage"), r.step("swap")
 	keep := Op{Kind: OpRestore, Path: KeyPath}
 
 	stage.What = "write a new key beside the old one, and test that it can be taken"
@@ -223,11 +223,11 @@ func (r *rollout) rekey(key []byte) error {
 	stage.Do.Ops = append([]Op{{Kind: OpRekey}}, stage.Do.Ops...)
 	stage.Do.Want = r.want(before) // a member that is not there now would miss the reload
 
-	reload := &r.plan.Steps[at+2]
+	reload := r.step("reload")
 	reload.What = "reload: have all members take it"
 	reload.Do.One, reload.Do.Ops, reload.Do.Want.Deadline = false, reread(is), rejoinTime
 	// Not guarded: when members have fallen out, this is what brings them back.
-	back := &swap.Undo[len(swap.Undo)-1]
+	back := &swap.Undo[slices.IndexFunc(swap.Undo, func(a Act) bool { return a.Conf != "" })]
 	back.One, back.Conf, back.Ops = false, "", reread(old)
 
 	// Each member looked for the token when it had the key itself, which may be

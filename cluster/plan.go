@@ -166,6 +166,8 @@ const (
 	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
 	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
 	OpReach   OpKind = "reach"   // see that each of the addresses Name answers
+	OpPublish OpKind = "publish" // put Blob into /etc/pve, if the node has it as its file; refused when what is there is not Base
+	OpPmxcfs  OpKind = "pmxcfs"  // restart pmxcfs: with its database (Name keep) or without (fresh), until /etc/pve/corosync.conf is Blob; out of the cluster (alone); or as it was (back)
 	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
 )
 

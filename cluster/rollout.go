@@ -58,6 +58,11 @@ func newRollout(v *View, p *Plan, steps int) *rollout {
 // id is the id of a step that belongs to the rollout planned last.
 func (r *rollout) id(kind string) string { return fmt.Sprintf("%s-%d", kind, r.count) }
 
+// step is the step of that kind in the rollout planned last.
+func (r *rollout) step(kind string) *Step {
+	return &r.plan.Steps[slices.IndexFunc(r.plan.Steps, func(s Step) bool { return s.ID == r.id(kind) })]
+}
+
 // counted plans twice: once to learn how many rollouts there are, and again
 // with the right versions to take them back under. It fills in what all such
 // plans have in common.
@@ -173,7 +178,10 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		swap.Undo = []Act{
 			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
 			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
-			reload,
+		}
+		swap.Undo = append(swap.Undo, reload)
+		if r.view.pve() { // which may need the quorum that comes back by that
+			swap.Undo = append(swap.Undo, unpublish(back, membersOf(stayed)))
 		}
 	}
 	p.Steps = append(p.Steps,
@@ -188,6 +196,9 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		},
 		swap)
 	if len(r.members) > 0 {
+		if r.view.pve() {
+			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, membersOf(r.members)))
+		}
 		do := r.reload(r.members, is, r.want(conf))
 		do.Carry, do.Force = carry(r.members, r.linked, r.links), r.force
 		p.Steps = append(p.Steps, Step{
@@ -321,6 +332,9 @@ func (v *View) settled(ps *Problems, force bool) {
 	}
 	if !v.hasNodelist(ps) {
 		return
+	}
+	if v.pve() && !force {
+		v.published(ps)
 	}
 	for _, n := range v.Conf.Config().Nodes {
 		if n.ID == 0 {

@@ -115,9 +115,6 @@ func (n *ViewNode) check(ps *Problems) bool {
 	if n.Facts.UID != 0 {
 		ps.add(CodeNotRoot, n.Name, "log in as root (-l root), or give --sudo", "the login is not root")
 	}
-	if n.Facts.PVE {
-		ps.add(CodeLayout, n.Name, "use pvecm on it", "Proxmox VE manages this node, which is not handled yet")
-	}
 	idle(ps, n.Facts, n.Name)
 	return true
 }

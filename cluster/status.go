@@ -63,6 +63,16 @@ type StatusNode struct {
 	ConfigVersionRunning uint64       `json:"config_version_running"`
 	ConfigSHA256         string       `json:"config_sha256"`
 	Links                []StatusLink `json:"links"`
+
+	Pmxcfs *StatusPmxcfs `json:"pmxcfs,omitempty"` // of a node of Proxmox VE
+}
+
+// StatusPmxcfs is Proxmox VE's cluster file system on a node.
+type StatusPmxcfs struct {
+	Mounted       bool      `json:"mounted"`
+	Quorate       bool      `json:"quorate"`        // /etc/pve can be written there
+	ConfigVersion uint64    `json:"config_version"` // of the corosync.conf in it
+	Peers         []PVEPeer `json:"peers"`          // the nodes as it knows them
 }
 
 // StatusLink is one link of a node.
@@ -105,7 +115,7 @@ func NewStatus(v *View) *Status {
 	}
 	for i := range v.Nodes {
 		s.Nodes = append(s.Nodes, statusNode(&v.Nodes[i], conf, names, main))
-		if f := v.Nodes[i].Facts; f != nil && f.PVE {
+		if f := v.Nodes[i].Facts; f != nil && f.PVE != nil {
 			s.Cluster.Layout = "pve"
 		}
 	}
@@ -239,6 +249,9 @@ func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main
 		}
 		if f.Corosync.Major > 0 {
 			s.Version = f.Corosync.String()
+		}
+		if p := f.PVE; p != nil {
+			s.Pmxcfs = &StatusPmxcfs{p.Mounted, p.Writable, p.Version, append([]PVEPeer{}, p.Peers...)}
 		}
 		if f.Conf.Exists {
 			s.ConfigSHA256 = f.Conf.Hash
@@ -438,10 +451,20 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs", sn.ConfigVersionFile, sn.ConfigVersionRunning)
 		}
+		if p := n.Facts.PVE; p != nil && n.active() {
+			switch {
+			case !p.Mounted:
+				ps.add(CodePmxcfs, n.Name, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+			case p.Conf.Hash != Hash(v.Conf.Bytes()):
+				ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not that of the cluster (version %d)", PVEConfPath, p.Version, v.Conf.ConfigVersion())
+			case !p.Writable && n.Facts.Runtime.Err == nil && n.Facts.Runtime.Quorum.Quorate:
+				ps.add(CodePmxcfs, n.Name, "wait some seconds; if it stays so: systemctl restart pve-cluster", "corosync is quorate there, but /etc/pve cannot be written")
+			}
+		}
 		if n.Facts.Runtime != nil && n.Facts.Runtime.Err == nil {
 			versions[sn.ConfigVersionRunning] = append(versions[sn.ConfigVersionRunning], n.Name)
 		}
-		if conf.Totem.Encrypted() && !n.Facts.PVE && n.Facts.UID == 0 {
+		if conf.Totem.Encrypted() && n.Facts.PVE == nil && n.Facts.UID == 0 {
 			keys[n.Facts.Key.Hash] = append(keys[n.Facts.Key.Hash], n.Name)
 		}
 		corosyncs[sn.Version] = append(corosyncs[sn.Version], n.Name)

@@ -217,6 +217,9 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
 		})
 	}
+	if v := sy.view; v.pve() && sy.main() != nil && slices.ContainsFunc(sy.main().seen, func(n *ViewNode) bool { return n.Facts.PVE != nil && n.Facts.PVE.Conf.Hash != Hash(truth.Bytes()) }) {
+		p.Steps = append(p.Steps, publish("publish", p.blob(truth.Bytes()), "", membersOf(v.members(nil))))
+	}
 }
 
 // planReload plans that every node gets the file under a new version and every
@@ -262,6 +265,11 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			Do:   Act{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: blob, Mode: "0644"}}},
 			Undo: []Act{{Nodes: sy.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Base: blob}}}},
 		},
+	)
+	if v.pve() {
+		p.Steps = append(p.Steps, publish("publish-1", blob, "", membersOf(r.members)))
+	}
+	p.Steps = append(p.Steps,
 		Step{
 			ID: "reload-1", What: "reload: every member runs the same corosync.conf", Class: ClassReload,
 			Do: do,
@@ -271,6 +279,10 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 				r.reload(r.members, back, r.want(again)),
 			},
 		})
+	if v.pve() {
+		undo := &p.Steps[len(p.Steps)-1].Undo
+		*undo = append(*undo, unpublish(back, membersOf(r.members)))
+	}
 	return nil
 }
 

@@ -302,6 +302,72 @@ op_rekey() { # what runs counts, not what is installed; without it the reload fa
   [ "${pid:-0}" = 0 ] || grep -qa knet_handle_crypto_use_config "/proc/$pid/exe" ||
     fail "corosync was built without what it takes to change the key while it runs"
 }
+writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask the same)
+  local mode
+  mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && grep -q ' /etc/pve fuse' /proc/mounts
+}
+op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has already, and does not reload then
+  local out code end=$((SECONDS + 30))
+  is /etc/corosync/corosync.conf "$2" || return 0 # or it would be put on all nodes, and reloaded
+  while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
+    out=$(publish /etc/pve/corosync.conf /etc/pve/priv/lock/file-corosync_conf "$2" "$3" 2>&1)
+    code=$?
+    [ $code != 0 ] || return 0
+    [ $code != 77 ] && [ $SECONDS -lt $end ] || { fail "$out"; return $code; }
+    sleep 0.3
+  done
+}
+publish() { # FILE LOCK BLOB BASE
+  local code
+  is "$1" "$3" && return
+  writable || { fail "$1 cannot be written: pmxcfs has no quorum, or does not run"; return; }
+  [ -d "${2%/*}" ] || mkdir -p "${2%/*}" || return
+  mkdir "$2" || { touch -d @0 "$2" 2>/dev/null; return 1; } # which asks pmxcfs to end a lock that has expired
+  digest "$1"
+  unchanged "$1" "$4" && cat "$E/blobs/$3" >"$1.new" && mv -f "$1.new" "$1"
+  code=$?
+  rmdir "$2"
+  [ $code = 0 ] || return $code
+  is "$1" "$3" || fail "$1 is not what was written"
+}
+op_pmxcfs() { # - BLOB - - - HOW
+  local db=/var/lib/pve-cluster/config.db saved=/var/lib/pve-cluster/backup/clusterctl-${E##*/}.db end
+  case $6 in
+  back)
+    [ -e "$saved" ] || return 0 # it was not begun
+    op_stop '' '' '' '' pve-cluster && rm -f "$db-wal" "$db-shm" && cp -a "$saved" "$db.tmp" && sync "$db.tmp" && mv -f "$db.tmp" "$db" && op_start '' '' '' '' pve-cluster
+    return
+    ;;
+  keep) is /etc/pve/corosync.conf "$2" || cat "$E/blobs/$2" >/etc/pve/corosync.conf || return ;; # it needs no quorum yet
+  esac
+  op_stop '' '' '' '' pve-cluster || return
+  [ -e "$saved" ] || { install -d -m 0700 "${saved%/*}" && cp -a "$db" "$saved.tmp" && sync "$saved.tmp" && mv "$saved.tmp" "$saved" && sync "${saved%/*}"; } || return
+  case $6 in
+  fresh) rm -f "$db" "$db-wal" "$db-shm" ;;
+  alone) alone || return ;;
+  esac
+  op_start '' '' '' '' pve-cluster || return
+  [ "$6" != alone ] || return 0
+  end=$((SECONDS + 60)) # it looks for corosync every six seconds
+  until writable && is /etc/pve/corosync.conf "$2"; do
+    [ $SECONDS -lt $end ] || { fail "pmxcfs has not joined after a minute; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u pve-cluster)"; return; }
+    sleep 0.2
+  done
+  command -v pvecm >/dev/null || return 0
+  timeout 100 pvecm updatecerts --force >/dev/null 2>&1 || fail "pvecm updatecerts failed"
+  systemctl -q try-reload-or-restart pvedaemon pveproxy 2>/dev/null || :
+}
+alone() { # takes the cluster's configuration out of the database, while pmxcfs does not run
+  local end=$((SECONDS + 20))
+  pmxcfs -l || { fail "pmxcfs -l does not start"; return; }
+  rm -f /etc/pve/corosync.conf
+  kill "$(cat /run/pve-cluster.pid)"
+  while grep -q ' /etc/pve fuse' /proc/mounts || pgrep -x pmxcfs >/dev/null; do
+    [ $SECONDS -lt $end ] || { fail "pmxcfs -l does not end"; return; }
+    sleep 0.1
+  done
+}
 cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
 op_reread() { # KEY HASH - - - - NODEID
   local file now own alone tokens late=$((SECONDS + 2)) end=$((SECONDS + 60))

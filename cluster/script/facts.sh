@@ -5,7 +5,23 @@ put uid 0 "$EUID"
 file machine /etc/machine-id
 file os /etc/os-release
 [ -d /run/systemd/system ]; put systemd $? ''
-[ -d /etc/pve ] && grep -q ' /etc/pve fuse' /proc/mounts; put pve $? ''
+if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not waited for
+  if grep -q ' /etc/pve fuse' /proc/mounts; then
+    put pve 0 mounted
+    if out=$(timeout -s KILL 3 stat -c %a /etc/pve/local 2>/dev/null); then
+      put pvelocal 0 "$out"
+      run pvehash timeout -s KILL 3 sha256sum /etc/pve/corosync.conf
+      run pveconf timeout -s KILL 3 cat /etc/pve/corosync.conf
+      run pvemembers timeout -s KILL 3 cat /etc/pve/.members
+      node=$(uname -n)
+      run pveguests timeout -s KILL 3 ls "/etc/pve/nodes/${node%%.*}/qemu-server" "/etc/pve/nodes/${node%%.*}/lxc"
+    fi
+  else
+    put pve 0 ''
+  fi
+else
+  put pve 1 ''
+fi
 run corosync corosync -v
 file conf /etc/corosync/corosync.conf
 [ -e /etc/corosync/authkey ]; put key $? ''

@@ -109,6 +109,9 @@ func (a *app) printStatus(s *cluster.Status) error {
 	if err := a.memberTable(s); err != nil {
 		return err
 	}
+	if err := a.pmxcfsTable(s); err != nil {
+		return err
+	}
 	if err := a.linkTable(s); err != nil {
 		return err
 	}
@@ -240,6 +243,46 @@ func (a *app) linkTable(s *cluster.Status) error {
 				t.Row(cli.Text(n.Name), cli.Text(strconv.Itoa(number)), cli.Text(l.Address), up, down)
 			}
 		}
+	}
+	return t.Render(a.streams)
+}
+
+// pmxcfsTable has a line for each node of Proxmox VE.
+func (a *app) pmxcfsTable(s *cluster.Status) error {
+	t := cli.NewTable("NODE", "MOUNTED", "WRITABLE", "CONFIG", "ONLINE", "OFFLINE")
+	found := false
+	yes := func(ok bool) cli.Cell {
+		if ok {
+			return cli.Text("yes")
+		}
+		return cli.Styled(cli.Bad, "no")
+	}
+	for _, n := range s.Nodes {
+		p := n.Pmxcfs
+		if p == nil {
+			continue
+		}
+		if !found {
+			fmt.Fprintln(a.env.Out)
+			heading(a.env.Out, "Cluster file system")
+		}
+		found = true
+		var on, off []string
+		for _, peer := range p.Peers {
+			if peer.Online {
+				on = append(on, peer.Name)
+			} else {
+				off = append(off, peer.Name)
+			}
+		}
+		offline := cli.Text("-")
+		if len(off) > 0 {
+			offline = cli.Styled(cli.Bad, strings.Join(off, " "))
+		}
+		t.Row(cli.Text(n.Name), yes(p.Mounted), yes(p.Quorate), cli.Text(strconv.FormatUint(p.ConfigVersion, 10)), cli.Text(strings.Join(on, " ")), offline)
+	}
+	if !found {
+		return nil
 	}
 	return t.Render(a.streams)
 }

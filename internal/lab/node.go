@@ -73,6 +73,7 @@ func (n *Node) payload() group {
 //
 //   - A machine's firewall does not outlive its kernel, but the network namespace is there longer than the node.
 //   - Systemd-nspawn starts inside that namespace already: else the node's /sys shows the network devices of where it starts.
+//   - A node can mount file systems in user space where the host can, as Proxmox VE's nodes do.
 //   - It gets an empty /run/systemd: version 257 refuses to start where one that was killed left its mounts.
 const bootScript = `
 net=/run/netns/$1
@@ -81,7 +82,7 @@ while
 	nsenter --net=$net unshare --mount --propagation slave sh -c 'mount -t tmpfs tmpfs /run/systemd && exec "$@"' sh \
 		systemd-nspawn --quiet --boot --machine="$1" --directory="$2" --network-namespace-path=$net \
 		--register=no --keep-unit --capability=CAP_NET_ADMIN,CAP_IPC_LOCK \
-		--console=pipe --resolv-conf=off --timezone=off --link-journal=no
+		$([ ! -c /dev/fuse ] || echo --bind=/dev/fuse) --console=pipe --resolv-conf=off --timezone=off --link-journal=no
 	[ $? -eq 133 ]
 do :; done
 `

@@ -266,6 +266,7 @@ func (w *World) sync(group []*corosync) {
 		c.syncing = false
 		c.show()
 	}
+	w.replicate(group)
 }
 
 // readconfig is votequorum_readconfig.

@@ -34,6 +34,7 @@ type Machine struct {
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
+	pve      *pmxcfs         // nil: no machine of Proxmox VE
 	peers    map[uint32]bool // whom pacemaker knows
 	holder   *session        // who holds the lock
 	sessions []*session
@@ -201,7 +202,10 @@ func (m *Machine) Boot() {
 	m.up = true
 	for _, name := range sortedKeys(m.units) {
 		u := m.units[name]
-		if u.active = "inactive"; u.enabled {
+		switch u.active = "inactive"; {
+		case name == "pve-cluster":
+			m.startPmxcfs()
+		case u.enabled:
 			_ = m.Start(name) // its state tells
 		}
 	}
@@ -229,6 +233,12 @@ func (m *Machine) Facts() *cluster.Facts {
 		Addrs:    []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), addr("10.0.0.%d/24"), addr("10.0.1.%d/24"), addr("10.0.2.%d/24"), addr("fd00::%d/64")},
 		Resolved: map[string][]netip.Addr{m.name: {netip.MustParseAddr("127.0.1.1")}},
 		FreeKB:   map[string]int64{"/etc": 1 << 20, "/var/lib": 1 << 20},
+	}
+	if m.pve != nil {
+		f.PVE = &cluster.PVE{Mounted: m.Active("pve-cluster"), Writable: m.writable(), Conf: cluster.FileState{Hash: cluster.Absent}}
+		if text := m.Published(); text != "" {
+			f.PVE.Conf, f.PVE.Version = cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(text))}, m.w.config(text).version()
+		}
 	}
 	if m.disk.full {
 		f.FreeKB["/etc"], f.FreeKB["/var/lib"] = 0, 0

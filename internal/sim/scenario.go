@@ -22,6 +22,7 @@ type Scenario struct {
 	Apart    string   // one that is alone on its side of the network until then
 	Ahead    string   // one with a file that nobody runs yet, and of a version of its own
 	Down     string   // one where corosync does not run, and the file is of the version before
+	PVE      bool     // the machines are of Proxmox VE
 	OneLink  bool     // its nodes have one link, not two
 	Stops    bool     // the command stops all of it
 	Refused  bool     // the command is, and nothing is changed
@@ -74,6 +75,13 @@ func Scenarios() []Scenario {
 		})},
 		{Name: "conf-moves-link", Machines: 3, Members: 3, Plan: Edit("edit", func(f *corosyncconf.File) error { return ring1(f, "10.0.2.") })},
 		{Name: "conf-drops-link", Machines: 3, Members: 3, Plan: Edit("edit", func(f *corosyncconf.File) error { return ring1(f, "") })},
+		{Name: "pve-create", Machines: 3, PVE: true, Plan: Create("n1", "n2", "n3")},
+		{Name: "pve-add-1-2", Machines: 2, Members: 1, PVE: true, Plan: Add("n2")},
+		{Name: "pve-add-2-3", Machines: 3, Members: 2, PVE: true, Plan: Add("n3")},
+		{Name: "pve-delnode-3-2", Machines: 3, Members: 3, PVE: true, Plan: Remove("n3")},
+		{Name: "pve-conf-set", Machines: 3, Members: 3, PVE: true, Plan: ConfSet("totem", "token", "5000")},
+		{Name: "pve-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
+		{Name: "pve-conf-sync-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
 		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {
 			return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
 		})},

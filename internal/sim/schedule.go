@@ -167,6 +167,11 @@ func run(t *testing.T, s Schedule) Outcome {
 			o.Log = append(o.Log, fmt.Sprintf("%8.3fs !!! %s", w.now.Seconds(), what))
 		}
 	}
+	if sc.PVE {
+		for _, m := range w.all {
+			m.Virtualize()
+		}
+	}
 	if sc.Members > 0 {
 		conf, err := foundingConf(w.all[:sc.Members], sc.OneLink)
 		if err == nil {
@@ -245,6 +250,9 @@ func (p *player) arrange(conf string) (string, error) {
 	for _, m := range p.all[:p.sc.Members] {
 		if m.name != name {
 			m.SetFile(cluster.ConfPath, newer)
+			if m.pve != nil {
+				m.pve.db, m.pve.writes = newer, 2
+			}
 		}
 	}
 	p.all[0].Reload()
@@ -536,6 +544,9 @@ func (p *player) judge(ctx context.Context) {
 		if conf == "" {
 			conf, of = text, m
 		}
+		if pub := m.Published(); m.pve != nil && pub != text && m.corosync != nil {
+			p.Trouble(fmt.Sprintf("/etc/pve of %s has version %d, its file is version %d", m.name, p.config(pub).version(), p.config(text).version()))
+		}
 		if text != conf {
 			p.Trouble(fmt.Sprintf("%s (version %d) and %s (version %d) have different files", of.name, p.config(conf).version(), m.name, p.config(text).version()))
 		}
@@ -637,7 +648,7 @@ func (p *player) asPlanned(after *config) {
 // in it.
 func (p *player) kept(m *Machine) {
 	i := slices.Index(p.all, m)
-	if i >= p.sc.Members || p.synced || m.name == cmp.Or(p.sc.Ahead, p.sc.Down) || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before {
+	if i >= p.sc.Members || p.synced || m.name == cmp.Or(p.sc.Ahead, p.sc.Down) || slices.Contains(p.sc.Dead, m.name) || m.File(cluster.ConfPath) == p.before || m.pve != nil && m.pve.copied {
 		return
 	}
 	if bak := m.File(cluster.ConfPath + ".bak"); bare(bak) != bare(p.before) && m.File(cluster.ConfPath) != "" {

@@ -598,6 +598,10 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.forget(o.N)
 	case cluster.OpOnline:
 		return sh.quick()
+	case cluster.OpPublish:
+		return sh.publish(o)
+	case cluster.OpPmxcfs:
+		return sh.pmxcfs(o)
 	case cluster.OpReach:
 		return sh.reach(strings.Fields(o.Name))
 	}

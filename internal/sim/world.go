@@ -299,6 +299,10 @@ func (w *World) Form(conf, key string, names ...string) error {
 		if err := m.Start("corosync"); err != nil {
 			return err
 		}
+		if m.pve != nil {
+			m.pve.db, m.pve.writes = conf, 1
+			m.startPmxcfs()
+		}
 	}
 	w.Settle()
 	return nil

@@ -1,0 +1,171 @@
+package cluster
+
+import (
+	"cmp"
+	"encoding/json"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clusterctl/corosyncconf"
+)
+
+// PVEConfPath is corosync.conf in Proxmox VE's cluster file system, pmxcfs. There
+// it is the truth: pmxcfs on each node copies it to ConfPath, unless that is newer
+// or the same already, and the one on which it was written then reloads corosync,
+// whether the others have it or not (dcdb.c, dcdb_sync_corosync_conf).
+const PVEConfPath = "/etc/pve/corosync.conf"
+
+// PVE is what a node of Proxmox VE has besides.
+type PVE struct {
+	Mounted  bool      // /etc/pve is pmxcfs, and answers
+	Writable bool      // it has quorum, or needs none
+	Conf     FileState // of PVEConfPath
+	Version  uint64    // its config_version
+	Guests   []string  // ids of the virtual machines and containers that are configured on the node
+	Peers    []PVEPeer // the cluster as pmxcfs knows it, by name
+}
+
+// PVEPeer is a node as pmxcfs knows it.
+type PVEPeer struct {
+	Name   string `json:"name"`
+	Online bool   `json:"online"` // its pmxcfs is connected
+}
+
+// parsePVE reads what script/facts.sh says of pmxcfs; nil where there is none.
+func parsePVE(sec map[string]section) *PVE {
+	if sec["pve"].status != 0 {
+		return nil
+	}
+	p := &PVE{Conf: FileState{Hash: Absent}}
+	mode, err := strconv.ParseUint(strings.TrimSpace(string(sec["pvelocal"].out)), 8, 32)
+	p.Mounted = string(sec["pve"].out) == "mounted" && err == nil
+	p.Writable = p.Mounted && mode&0o200 != 0 // as PVE's own tools tell (Cluster.pm, check_cfs_quorum)
+	if hash, _, ok := strings.Cut(string(sec["pvehash"].out), " "); ok && sec["pvehash"].status == 0 {
+		p.Conf = FileState{Exists: true, Hash: hash}
+		if f, err := corosyncconf.Parse(PVEConfPath, sec["pveconf"].out); err == nil {
+			p.Version = f.ConfigVersion()
+		}
+	}
+	for line := range strings.Lines(string(sec["pveguests"].out)) {
+		if id, ok := strings.CutSuffix(path.Base(strings.TrimSpace(line)), ".conf"); ok {
+			p.Guests = append(p.Guests, id)
+		}
+	}
+	var members struct {
+		Nodelist map[string]struct{ Online int }
+	}
+	if json.Unmarshal(sec["pvemembers"].out, &members) == nil {
+		for name, n := range members.Nodelist {
+			p.Peers = append(p.Peers, PVEPeer{name, n.Online == 1})
+		}
+	}
+	slices.SortFunc(p.Peers, func(a, b PVEPeer) int { return strings.Compare(a.Name, b.Name) })
+	return p
+}
+
+// pve tells whether the cluster is one of Proxmox VE.
+func (v *View) pve() bool {
+	return slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil })
+}
+
+// sameLayout refuses nodes of which some, but not all, are nodes of Proxmox VE.
+func sameLayout(ps *Problems, facts []*Facts) {
+	var with, without []string
+	for _, f := range facts {
+		if f.PVE != nil {
+			with = append(with, f.Node)
+		} else {
+			without = append(without, f.Node)
+		}
+	}
+	if len(with) > 0 && len(without) > 0 {
+		ps.add(CodeLayout, "", "make a cluster of one kind", "%s %s Proxmox VE, %s %s not", andList(with), theirs(len(with), "is", "are"), andList(without), theirs(len(without), "is", "are"))
+	}
+}
+
+// published checks that /etc/pve has what the cluster runs, and can be written:
+// with that it is one more copy of the file, which is kept equal.
+func (v *View) published(ps *Problems) {
+	want, writable := Hash(v.Conf.Bytes()), false
+	for _, n := range v.Nodes {
+		if n.Facts == nil || n.Facts.PVE == nil || !n.active() {
+			continue
+		}
+		switch p := n.Facts.PVE; {
+		case !p.Mounted:
+			ps.add(CodePmxcfs, n.Name, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+		case p.Conf.Hash != want:
+			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not what the cluster runs", PVEConfPath, p.Version)
+		case p.Writable:
+			writable = true
+		}
+	}
+	if !writable && ps.err() == nil {
+		ps.add(CodePmxcfs, "", "systemctl status pve-cluster", "%s cannot be written on any node", PVEConfPath)
+	}
+}
+
+// publish is the step that puts a configuration which every node has as a file by
+// now into /etc/pve. pmxcfs finds that it is there already, and reloads nothing.
+func publish(id, blob, base string, nodes []string) Step {
+	return Step{
+		ID: id, What: "put it into /etc/pve", Class: ClassSwitch,
+		Do: Act{Nodes: nodes, One: true, Ops: []Op{{Kind: OpPublish, Blob: blob, Base: base}}},
+	}
+}
+
+// unpublish is publish on the way back, where the nodes have that file.
+func unpublish(blob string, nodes []string) Act {
+	return Act{Nodes: nodes, One: true, Ops: []Op{{Kind: OpPublish, Blob: blob}}}
+}
+
+// joinPmxcfs is the step by which pmxcfs of nodes becomes that of the cluster, when
+// corosync runs on them. first is the node whose database is the cluster's; those
+// of the others are set aside, as pvecm does, and come back when it is undone.
+func joinPmxcfs(id, blob, first string, nodes []string) Step {
+	what := "have pmxcfs of " + andList(nodes) + " join the cluster's"
+	keep := ""
+	if first != "" {
+		what, keep = "start pmxcfs of "+first+" as the cluster's", "keep"
+	}
+	return Step{
+		ID: id, What: what, Class: ClassStart,
+		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Blob: blob, Name: cmp.Or(keep, "fresh")}}},
+		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Name: "back"}}}},
+	}
+}
+
+// guestless refuses nodes that have guests: what they have in /etc/pve gives way to
+// what the cluster has.
+func guestless(ps *Problems, f *Facts) {
+	if f.PVE == nil {
+		return
+	}
+	if n := len(f.PVE.Guests); n > 0 {
+		ps.add(CodeGuests, f.Node, "move them to the cluster by backup and restore, or make this node the first one",
+			"it has %s (%s), whose configuration would be lost: /etc/pve of a node that joins gives way to that of the cluster", count(n, "guest"), andList(f.PVE.Guests))
+	}
+}
+
+// usablePmxcfs checks that pmxcfs of a node that is in no cluster runs.
+func usablePmxcfs(ps *Problems, f *Facts) {
+	if f.PVE == nil {
+		return
+	}
+	switch {
+	case !f.PVE.Mounted:
+		ps.add(CodePmxcfs, f.Node, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+	case f.PVE.Conf.Exists:
+		ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first", "it has a %s, so it is in a cluster of Proxmox VE already", PVEConfPath)
+	}
+}
+
+// leftInPVE says what a node that left leaves behind in /etc/pve.
+func leftInPVE(ps *Problems, names []string) {
+	for _, name := range names {
+		ps.warn(CodeLeftover, name, "when its guests are moved or restored elsewhere: rm -r /etc/pve/nodes/"+name,
+			"what /etc/pve has of it stays: /etc/pve/nodes/%s with the configuration of its guests, rules of HA, replication jobs and storages that name it", name)
+	}
+}

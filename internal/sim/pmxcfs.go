@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"clusterctl/cluster"
+)
+
+// pmxcfs is Proxmox VE's cluster file system on a machine, as far as it concerns
+// corosync.conf. Its database outlives it, and the machine.
+type pmxcfs struct {
+	db     string // corosync.conf in its database; "": none
+	writes int    // how often the database was written: the highest is the cluster's
+	copied bool   // it has replaced the file of the machine
+	joined bool   // it was started with a corosync.conf; else it is by itself
+	saved  map[string]pmxcfs
+}
+
+// Virtualize makes a machine one of Proxmox VE, in no cluster.
+func (m *Machine) Virtualize() {
+	m.pve = &pmxcfs{saved: map[string]pmxcfs{}}
+	m.units["pve-cluster"] = &unit{active: "active", enabled: true, loaded: true}
+}
+
+// Published is the corosync.conf in /etc/pve, "" when there is none.
+func (m *Machine) Published() string {
+	if m.pve == nil || !m.Active("pve-cluster") {
+		return ""
+	}
+	return m.pve.db
+}
+
+// startPmxcfs is its start (pmxcfs.c): without a database it takes over the file
+// that is there; with a corosync.conf in it, it is the cluster's from then on.
+func (m *Machine) startPmxcfs() {
+	p := m.pve
+	m.units["pve-cluster"].active = "active"
+	if m.corosync == nil && m.File(cluster.ConfPath) != "" { // its unit wants that of corosync, enabled or not
+		_ = m.start() // its state tells
+	}
+	if local := m.File(cluster.ConfPath); p.writes == 0 && local != "" {
+		p.db, p.writes = local, 1
+	}
+	if p.joined = p.db != ""; p.joined {
+		m.copyOut(true)
+		if m.corosync != nil {
+			m.w.replicate(m.corosync.members)
+		}
+	}
+}
+
+// writable tells whether /etc/pve can be written on the machine.
+func (m *Machine) writable() bool {
+	return m.Active("pve-cluster") && (!m.pve.joined || m.corosync != nil && m.corosync.shown)
+}
+
+// publish is a write to /etc/pve/corosync.conf, with what follows from it on every
+// node that is there.
+func (m *Machine) publish(text string) {
+	m.pve.db = text
+	m.pve.writes++
+	if !m.pve.joined {
+		return
+	}
+	for _, c := range m.corosync.members {
+		if o := c.m; o.pve != nil && o.Active("pve-cluster") && o.pve.joined {
+			o.pve.db, o.pve.writes = text, m.pve.writes
+			o.copyOut(o == m)
+		}
+	}
+}
+
+// copyOut is dcdb_sync_corosync_conf: the file of the machine becomes that of the
+// database, unless that is older, and is reloaded a second later when it is told to.
+func (m *Machine) copyOut(reload bool) {
+	local, is := m.disk.read(cluster.ConfPath)
+	version := m.w.config(m.pve.db).version()
+	if local == m.pve.db || version == 0 || is && version < m.w.config(local).version() {
+		return
+	}
+	m.disk.put(cluster.ConfPath, m.pve.db, 0o644)
+	m.pve.copied = true
+	m.w.wrote(m, "pmxcfs")
+	if reload && is {
+		m.w.after(time.Second, func() {
+			if m.corosync != nil {
+				m.corosync.reload()
+			}
+		})
+	}
+}
+
+// replicate gives the members of a group the database that was written most often.
+func (w *World) replicate(group []*corosync) {
+	var with []*Machine
+	for _, c := range group {
+		if m := c.m; m.pve != nil && m.Active("pve-cluster") && m.pve.joined {
+			with = append(with, m)
+		}
+	}
+	if len(with) == 0 {
+		return
+	}
+	best := slices.MaxFunc(with, func(a, b *Machine) int { return a.pve.writes - b.pve.writes }).pve
+	for _, m := range with {
+		if m.pve.db != best.db || m.pve.writes != best.writes {
+			m.pve.db, m.pve.writes = best.db, best.writes
+			m.copyOut(false)
+		}
+	}
+}
+
+// publish is `op_publish`.
+func (sh *shell) publish(o cluster.Op) error {
+	m := sh.m
+	if sh.digest(cluster.ConfPath) != o.Blob {
+		return nil
+	}
+	for range 60 {
+		if err := sh.at(time.Millisecond, 50*time.Millisecond); err != nil {
+			return err
+		}
+		switch is := cluster.Hash([]byte(m.Published())); {
+		case !m.writable():
+		case is == o.Blob:
+			return nil
+		case o.Base != "" && is != o.Base:
+			return fmt.Errorf("%s was changed by someone else meanwhile", cluster.PVEConfPath)
+		default:
+			text, err := sh.blob(o.Blob)
+			if err == nil {
+				m.publish(text)
+			}
+			return err
+		}
+		sh.pause(500 * time.Millisecond)
+	}
+	return fmt.Errorf("%s cannot be written: pmxcfs has no quorum, or does not run", cluster.PVEConfPath)
+}
+
+// pmxcfs is `op_pmxcfs`.
+func (sh *shell) pmxcfs(o cluster.Op) error {
+	m := sh.m
+	stop := func() error {
+		if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
+			return err
+		}
+		m.units["pve-cluster"].active = "inactive"
+		return nil
+	}
+	start := func() error {
+		if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
+			return err
+		}
+		if m.corosync == nil && m.File(cluster.ConfPath) != "" {
+			m.w.starting(m)
+		}
+		m.startPmxcfs()
+		return nil
+	}
+	was, begun := m.pve.saved[sh.entry.id]
+	if o.Name == "back" {
+		if !begun {
+			return nil
+		}
+		return all(stop, func() error { m.pve.db, m.pve.writes = was.db, was.writes; return nil }, start)
+	}
+	if o.Name == "keep" && cluster.Hash([]byte(m.pve.db)) != o.Blob {
+		if err := sh.quick(); err != nil {
+			return err
+		}
+		text, err := sh.blob(o.Blob)
+		if err != nil {
+			return err
+		}
+		if !begun {
+			m.pve.saved[sh.entry.id] = pmxcfs{}
+		}
+		m.publish(text)
+		m.pve.writes++ // it was written before, too
+	}
+	err := all(stop, func() error {
+		if _, begun := m.pve.saved[sh.entry.id]; !begun {
+			m.pve.saved[sh.entry.id] = *m.pve
+		}
+		switch o.Name {
+		case "fresh":
+			m.pve.db, m.pve.writes = "", 0
+		case "alone":
+			m.pve.db = ""
+			m.pve.writes++
+		}
+		return sh.quick()
+	}, start)
+	if err != nil || o.Name == "alone" {
+		return err
+	}
+	for range 60 {
+		if m.writable() && cluster.Hash([]byte(m.Published())) == o.Blob {
+			return nil
+		}
+		if err := sh.at(900*time.Millisecond, time.Second); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("pmxcfs has not joined after a minute")
+}
