@@ -32,6 +32,13 @@ func (m *Machine) Published() string {
 	return m.pve.db
 }
 
+// Publish gives /etc/pve another corosync.conf, by hand and without any rule.
+func (m *Machine) Publish(text string) {
+	for _, c := range m.corosync.members {
+		c.m.pve.db = text
+	}
+}
+
 // startPmxcfs is its start (pmxcfs.c): without a database it takes over the file
 // that is there; with a corosync.conf in it, it is the cluster's from then on.
 func (m *Machine) startPmxcfs() {

@@ -1,0 +1,162 @@
+package cluster_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"clusterctl/cluster"
+)
+
+// virtual is a running cluster of Proxmox VE: m nodes of n.
+func virtual(t *testing.T, m, n int) *world {
+	t.Helper()
+	var names []string
+	for i := range n {
+		names = append(names, five[i])
+	}
+	w := newWorld(names...)
+	for _, machine := range w.Machines() {
+		machine.Virtualize()
+	}
+	var facts []*cluster.Facts
+	for i := range m {
+		facts = append(facts, machine(i+1))
+	}
+	if err := w.Form(string(newConf(t, planOf(t, request(names[:m]...), facts)).Bytes()), string(key), names[:m]...); err != nil {
+		t.Fatal(err)
+	}
+	w.Trouble = func(trouble string) { t.Errorf("quorum: %s", trouble) }
+	return w
+}
+
+// goes carries a plan out.
+func (w *world) goes(t *testing.T, p *cluster.Plan, err error) {
+	t.Helper()
+	if err == nil {
+		err = w.carryOut(t, p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// published checks that /etc/pve has everywhere what the nodes run.
+func (w *world) published(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if m := w.Machine(name); m.Published() != m.Running() || m.File(cluster.ConfPath) != m.Running() {
+			t.Errorf("%s runs\n%sand its /etc/pve has\n%s", name, m.Running(), m.Published())
+		}
+	}
+}
+
+// A file is put into /etc/pve when every node has it, so that nobody else reloads.
+func TestPVEHasWhatTheNodesRun(t *testing.T) {
+	w := virtual(t, 2, 3)
+	for _, m := range w.Machines() {
+		m.Fail = func(_ cluster.Note, op cluster.Op) error {
+			if op.Kind != cluster.OpPublish {
+				return nil
+			}
+			for _, o := range w.Machines() {
+				if o.Running() != "" && cluster.Hash([]byte(o.File(cluster.ConfPath))) != op.Blob {
+					t.Errorf("%s does not have yet what is put into /etc/pve", o.Name())
+				}
+			}
+			return nil
+		}
+	}
+	p, err := w.planAdd(t, "n3")
+	w.goes(t, p, err)
+	w.published(t, "n1", "n2", "n3")
+	p, err = cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
+	w.goes(t, p, err)
+	w.published(t, "n1", "n2", "n3")
+	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
+	w.goes(t, p, err)
+	w.published(t, "n1", "n2")
+	if m := w.Machine("n3"); m.Published() != "" || m.Active("corosync") {
+		t.Errorf("n3 has left, and has\n%s", m.Published())
+	}
+}
+
+func TestPVEIsAsItWasAfterAFailedJoin(t *testing.T) {
+	w := virtual(t, 2, 3)
+	p, err := w.planAdd(t, "n3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Machine("n3").Fail = func(_ cluster.Note, op cluster.Op) error {
+		if op.Kind == cluster.OpPmxcfs && op.Name == "fresh" {
+			return errors.New("pmxcfs has not joined")
+		}
+		return nil
+	}
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); !errors.As(err, &undone) {
+		t.Fatal(err)
+	}
+	w.published(t, "n1", "n2")
+	if m := w.Machine("n3"); m.Published() != "" || m.File(cluster.ConfPath) != "" || m.Active("corosync") || !m.Active("pve-cluster") {
+		t.Errorf("n3: %v", m.Files())
+	}
+}
+
+// Another file in /etc/pve than the one that runs is refused, and mended by sync.
+func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
+	w := virtual(t, 3, 3)
+	old := w.Machine("n1").Published()
+	p, err := cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
+	w.goes(t, p, err)
+	w.Machine("n1").Publish(old) // as what comes of a database that was put back
+	_, err = cluster.PlanConf(set(t, "totem.token", "6000"), w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) != 3 || ps[0].Code != cluster.CodeConfigDrift {
+		t.Errorf("got %v", err)
+	}
+	p, err = cluster.PlanSync(cluster.SyncSpec{}, w.view(t), nil)
+	w.goes(t, p, err)
+	w.published(t, "n1", "n2", "n3")
+}
+
+func TestPVECreatesWithoutTwoNode(t *testing.T) {
+	w := newWorld("n1", "n2")
+	for _, m := range w.Machines() {
+		m.Virtualize()
+	}
+	spec := request("n1", "n2")
+	spec.TwoNode = "auto"
+	p, err := cluster.PlanCreate(spec, w.facts(), key)
+	if err != nil || !slices.ContainsFunc(p.Notes, func(p cluster.Problem) bool { return p.Code == cluster.CodeQuorum }) {
+		t.Fatalf("%v; notes %v", err, p.Notes)
+	}
+	p.Nodes = cluster.Targets(spec.Nodes)
+	w.goes(t, p, nil)
+	w.published(t, "n1", "n2")
+	if parsed(w.Machine("n2").Running()).Quorum.TwoNode {
+		t.Error("two_node is set")
+	}
+}
+
+func TestFactsOfProxmoxVE(t *testing.T) {
+	conf := "totem {\n  version: 2\n  config_version: 7\n}\n"
+	out := section("pve", 0, "mounted") + section("pvelocal", 0, "555") + section("pvehash", 0, cluster.Hash([]byte(conf))+"  /etc/pve/corosync.conf") +
+		section("pveconf", 0, conf) + section("pveguests", 2, "/etc/pve/nodes/n1/lxc:\n101.conf\n\n/etc/pve/nodes/n1/qemu-server:\n100.conf") +
+		section("pvemembers", 0, `{"nodename":"n1","version":4,"cluster":{"name":"prod","version":7,"nodes":2,"quorate":0},"nodelist":{"n2":{"id":2,"online":0},"n1":{"id":1,"online":1,"ip":"10.0.0.1"}}}`)
+	f, err := cluster.ParseFacts("n1", []byte(out+section("end", 0, "")), time.Now(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &cluster.PVE{Mounted: true, Conf: cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(conf))}, Version: 7,
+		Guests: []string{"101", "100"}, Peers: []cluster.PVEPeer{{Name: "n1", Online: true}, {Name: "n2"}}}
+	if diff := cmp.Diff(want, f.PVE); diff != "" {
+		t.Error(diff)
+	}
+	f, err = cluster.ParseFacts("n1", []byte(section("pve", 1, "")+section("end", 0, "")), time.Now(), time.Now())
+	if err != nil || f.PVE != nil {
+		t.Errorf("another node: %+v, %v", f.PVE, err)
+	}
+}
