@@ -121,10 +121,11 @@ func (d *diagnosis) wayBack(code Code, q quorum.Status, startable []string) stri
 		" switched off for certain, since two clusters at once destroy data: " + last
 }
 
-// expected finds expected votes at run time that are not the file's.
+// expected finds expected votes at run time that are not the file's. No fewer are
+// expected than there are.
 func (d *diagnosis) expected(q quorum.Status) {
-	want := d.conf.ExpectedVotes()
-	if want == 0 || q.Expected == want || d.status.Cluster.ConfigVersion != d.v.Conf.ConfigVersion() {
+	want := max(d.conf.ExpectedVotes(), q.Total)
+	if d.conf.ExpectedVotes() == 0 || q.Expected == want || d.status.Cluster.ConfigVersion != d.v.Conf.ConfigVersion() {
 		return
 	}
 	c := d.add(rankRisk, CodeExpected, nil, "expect what the file says again, as the next reload does", "%d votes are expected, and the file says %d", q.Expected, want).

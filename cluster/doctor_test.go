@@ -225,6 +225,11 @@ var faults = []fault{
 	{name: "two_node with three nodes", plant: func(w *world) {
 		replacing(w, "quorum {", "quorum {\n\ttwo_node: 1", "n1", "n2", "n3")
 	}, code: "two-node", command: "clusterctl conf unset quorum.two_node"},
+	{name: "expected_votes that are too low", plant: func(w *world) {
+		replacing(w, "quorum {", "quorum {\n\texpected_votes: 2", "n1", "n2", "n3")
+		replacing(w, "config_version: 1", "config_version: 2", "n1", "n2", "n3")
+		w.Machine("n1").Reload()
+	}, code: "expected-votes", command: "clusterctl conf unset quorum.expected_votes"},
 	{name: "expected_votes that are too high", plant: func(w *world) {
 		replacing(w, "quorum {", "quorum {\n\texpected_votes: 9", "n1", "n2", "n3")
 	}, code: "never-quorate", command: "clusterctl conf unset quorum.expected_votes"},

@@ -495,7 +495,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		}
 		ps.warn(CodeVersionMix, "", "install the same version everywhere", "corosync versions differ: %s", strings.Join(texts, ", "))
 	}
-	if q := s.Quorum; q.Nodes > 0 && conf.ExpectedVotes() > 0 && q.ExpectedVotes != conf.ExpectedVotes() {
+	if q := s.Quorum; q.Nodes > 0 && conf.ExpectedVotes() > 0 && q.ExpectedVotes != max(conf.ExpectedVotes(), q.TotalVotes) { // no fewer than there are
 		ps.warn(CodeExpected, "", "the next reload takes the file's number again",
 			"expected votes are %d, the file says %d", q.ExpectedVotes, conf.ExpectedVotes())
 	}
