@@ -240,7 +240,7 @@ func (a *adding) all(nodes []corosyncconf.Node) error {
 		rest = rest[n:]
 	}
 	a.startPacemaker(nodes)
-	return nil
+	return a.roll.withoutTwoNode()
 }
 
 // voters counts the nodes that have votes.

@@ -75,6 +75,9 @@ func (c Contacts) Rename(old, name string) error {
 	if name == "" || !clusterName.MatchString(name) {
 		return nil
 	}
+	if _, err := os.Stat(c.Path(name)); err == nil {
+		return fmt.Errorf("cluster %s is still known as %s here: there is a %s of another cluster", name, old, c.Path(name))
+	}
 	if err := os.Rename(c.Path(old), c.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remember the new name of cluster %s: %w", old, err)
 	}

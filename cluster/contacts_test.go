@@ -37,7 +37,13 @@ func TestContactsFollowARename(t *testing.T) {
 	if err := c.Rename("unknown", "other"); err != nil {
 		t.Error(err)
 	}
-	if known, err := c.Clusters(); err != nil || len(known) != 1 || known[0] != "web" {
+	if err := c.Write("db", []string{"n1"}, []ssh.Endpoint{{HostName: "10.0.0.2", Port: 22}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Rename("db", "web"); err == nil {
+		t.Error("the file of another cluster was replaced")
+	}
+	if known, err := c.Clusters(); err != nil || len(known) != 2 || known[1] != "web" {
 		t.Errorf("known: %v, %v", known, err)
 	}
 }

@@ -204,6 +204,9 @@ func (d *deleting) all(force bool) error {
 		}
 		left = left[n:]
 	}
+	if err := d.roll.withoutTwoNode(); err != nil {
+		return err
+	}
 	d.forget()
 	return nil
 }
@@ -234,6 +237,9 @@ func (d *deleting) settled() corosyncconf.Config {
 		}
 	}
 	conf.Quorum.TwoNode = len(conf.Nodes) <= 2 && conf.Quorum.TwoNode
+	if d.v.pve() && !d.v.Conf.Config().Quorum.TwoNode {
+		conf.Quorum.TwoNode = false
+	}
 	return conf
 }
 

@@ -91,6 +91,7 @@ func (e *UndoneError) Unwrap() error { return e.Cause }
 const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
 	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
+	pveTimeout  = 4 * time.Minute   // for pmxcfs to end a lock that was left behind, or to join
 	undoTimeout = 5 * time.Minute   // for undoing a whole operation, beside the time that pacemaker takes
 )
 
@@ -100,6 +101,9 @@ func timeLimit(ops []Op) time.Duration {
 	moves := func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" || o.Kind == OpAgain }
 	if slices.ContainsFunc(ops, moves) {
 		return moveTimeout
+	}
+	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPublish || o.Kind == OpPmxcfs }) {
+		return pveTimeout
 	}
 	return stepTimeout
 }
@@ -891,6 +895,9 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	groups := [][]string{a.Nodes}
 	if a.One {
 		groups = u.rings(ctx, a.Nodes)
+		if slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPublish }) {
+			groups = u.quorate(ctx, groups)
+		}
 		a.Nodes = slices.Concat(groups...)
 	}
 	if err := u.guarded(ctx, a); err != nil {
@@ -918,7 +925,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			if err != nil && !again(err) && reloads && u.alone(ctx, node) {
 				// A reload does not take it from what the others have passed, such as a
 				// link at other addresses. It is with nobody, and can be restarted.
-				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync", Name: step.ID}})
+				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync"}})
 			}
 			if a.Soft && !lostConnection(err) {
 				err = u.soften(ctx, err)
@@ -1151,6 +1158,21 @@ func (u *undoing) rings(ctx context.Context, nodes []string) [][]string {
 		rings[0] = append(rings[0], unknown...)
 	}
 	return rings
+}
+
+// quorate are the memberships that have quorum, if any has: where there is none,
+// pmxcfs cannot be written, and catches up later.
+func (u *undoing) quorate(ctx context.Context, rings [][]string) [][]string {
+	with := slices.DeleteFunc(slices.Clone(rings), func(nodes []string) bool {
+		return !slices.ContainsFunc(nodes, func(n string) bool {
+			rt, err := u.up(ctx, n)
+			return err == nil && rt.Quorum.Quorate
+		})
+	})
+	if len(with) == 0 {
+		return rings
+	}
+	return with
 }
 
 // running tells on which nodes of an act that starts corosync it runs already,

@@ -52,8 +52,8 @@ func fencers(ps *Problems, f *Facts, name string) {
 		ps.add(CodeFence, name, "stop there what uses it (shared file systems, clustered LVM), and then it: systemctl stop dlm, or pacemaker if that runs it",
 			"the distributed lock manager is in use there")
 	}
-	if f.Units["pve-ha-lrm"].Running() {
-		ps.add(CodeFence, name, "move its HA resources away and stop pve-ha-lrm there first", "pve-ha-lrm runs there, whose watchdog resets the node")
+	if f.Units["pve-ha-lrm"].Running() && (f.PVE == nil || f.PVE.LRM != "wait_for_agent_lock") { // in which it holds no watchdog
+		ps.add(CodeFence, name, "take its HA resources away (ha-manager status), or stop pve-ha-lrm there first, and start it again afterwards", "pve-ha-lrm runs there, whose watchdog resets the node")
 	}
 }
 

@@ -234,7 +234,7 @@ func TestANodeThatWouldBeFencedIsNotStopped(t *testing.T) {
 		{"sbd", func(f *cluster.Facts) { f.Units["sbd"] = running }, "n3: sbd runs there, which ends only with corosync and may reset the node; stop both there by hand, pacemaker first: systemctl stop pacemaker corosync"},
 		{"dlm", func(f *cluster.Facts) { f.Units["dlm"] = running }, "n3: the distributed lock manager is in use there; stop there what uses it (shared file systems, clustered LVM), and then it: systemctl stop dlm, or pacemaker if that runs it"},
 		{"lockspaces", func(f *cluster.Facts) { f.DLM = true }, "n3: the distributed lock manager is in use there; stop there what uses it (shared file systems, clustered LVM), and then it: systemctl stop dlm, or pacemaker if that runs it"},
-		{"Proxmox HA", func(f *cluster.Facts) { f.Units["pve-ha-lrm"] = running }, "n3: pve-ha-lrm runs there, whose watchdog resets the node; move its HA resources away and stop pve-ha-lrm there first"},
+		{"Proxmox HA", func(f *cluster.Facts) { f.Units["pve-ha-lrm"] = running }, "n3: pve-ha-lrm runs there, whose watchdog resets the node; take its HA resources away (ha-manager status), or stop pve-ha-lrm there first, and start it again afterwards"},
 	}
 	service := cluster.ServiceSpec{Nodes: []string{"n3"}}
 	plans := map[string]func(*cluster.View) (*cluster.Plan, error){

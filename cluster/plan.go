@@ -149,7 +149,7 @@ const (
 	OpEnable  OpKind = "enable"  // start Unit at boot
 	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
 	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
-	OpAgain   OpKind = "again"   // restart Unit if the step Name was begun on the node
+	OpAgain   OpKind = "again"   // restart Unit, if the step Name, where there is one, was begun on the node
 	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
 	OpDisable OpKind = "disable" // do not start Unit at boot
 	OpTest    OpKind = "test"    // have corosync test Blob as Path; without Blob, Path as it is

@@ -23,6 +23,7 @@ type PVE struct {
 	Writable bool      // it has quorum, or needs none
 	Conf     FileState // of PVEConfPath
 	Version  uint64    // its config_version
+	LRM      string    // the state of HA's local resource manager; "": not known
 	Guests   []string  // ids of the virtual machines and containers that are configured on the node
 	Peers    []PVEPeer // the cluster as pmxcfs knows it, by name
 }
@@ -33,6 +34,9 @@ type PVEPeer struct {
 	Online bool   `json:"online"` // its pmxcfs is connected
 }
 
+// killed is the exit status of a command that timeout has killed.
+const killed = 137
+
 // parsePVE reads what script/facts.sh says of pmxcfs; nil where there is none.
 func parsePVE(sec map[string]section) *PVE {
 	if sec["pve"].status != 0 {
@@ -40,7 +44,7 @@ func parsePVE(sec map[string]section) *PVE {
 	}
 	p := &PVE{Conf: FileState{Hash: Absent}}
 	mode, err := strconv.ParseUint(strings.TrimSpace(string(sec["pvelocal"].out)), 8, 32)
-	p.Mounted = string(sec["pve"].out) == "mounted" && err == nil
+	p.Mounted = string(sec["pve"].out) == "mounted" && err == nil && sec["pveguests"].status != killed
 	p.Writable = p.Mounted && mode&0o200 != 0 // as PVE's own tools tell (Cluster.pm, check_cfs_quorum)
 	if hash, _, ok := strings.Cut(string(sec["pvehash"].out), " "); ok && sec["pvehash"].status == 0 {
 		p.Conf = FileState{Exists: true, Hash: hash}
@@ -52,6 +56,10 @@ func parsePVE(sec map[string]section) *PVE {
 		if id, ok := strings.CutSuffix(path.Base(strings.TrimSpace(line)), ".conf"); ok {
 			p.Guests = append(p.Guests, id)
 		}
+	}
+	var lrm struct{ State string }
+	if json.Unmarshal(sec["pvelrm"].out, &lrm) == nil {
+		p.LRM = lrm.State
 	}
 	var members struct {
 		Nodelist map[string]struct{ Online int }
@@ -96,7 +104,7 @@ func (v *View) published(ps *Problems) {
 		switch p := n.Facts.PVE; {
 		case !p.Mounted:
 			ps.add(CodePmxcfs, n.Name, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
-		case p.Conf.Hash != want:
+		case n.Facts.UID == 0 && p.Conf.Hash != want:
 			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not what the cluster runs", PVEConfPath, p.Version)
 		case p.Writable:
 			writable = true
@@ -105,6 +113,24 @@ func (v *View) published(ps *Problems) {
 	if !writable && ps.err() == nil {
 		ps.add(CodePmxcfs, "", "systemctl status pve-cluster", "%s cannot be written on any node", PVEConfPath)
 	}
+}
+
+// publishers are the members on which /etc/pve can be written, as far as is known.
+func (v *View) publishers() []string {
+	var can, may []string
+	for _, m := range v.members(nil) {
+		switch p := v.Nodes[v.find(m.Name)].Facts.PVE; {
+		case p == nil || !p.Mounted:
+		case p.Writable:
+			can = append(can, m.Name)
+		default:
+			may = append(may, m.Name)
+		}
+	}
+	if len(can) > 0 {
+		return can
+	}
+	return may
 }
 
 // publish is the step that puts a configuration which every node has as a file by
@@ -135,6 +161,15 @@ func joinPmxcfs(id, blob, first string, nodes []string) Step {
 		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Blob: blob, Name: cmp.Or(keep, "fresh")}}},
 		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Name: "back"}}}},
 	}
+}
+
+// withoutTwoNode leaves two_node off where it was: Proxmox VE does without it. For
+// the moment in which one vote becomes two, or two one, it carries the cluster.
+func (r *rollout) withoutTwoNode() error {
+	if !r.view.pve() || r.view.Conf.Config().Quorum.TwoNode || !r.conf.Config().Quorum.TwoNode {
+		return nil
+	}
+	return r.next("leave two_node off, as Proxmox VE has it", func(f *corosyncconf.File) error { return f.SetTwoNode(false) })
 }
 
 // guestless refuses nodes that have guests: what they have in /etc/pve gives way to

@@ -96,6 +96,9 @@ func (v *View) highest() uint64 {
 		if n.Facts.Conf.File != nil {
 			h = max(h, n.Facts.Conf.File.ConfigVersion())
 		}
+		if n.Facts.PVE != nil {
+			h = max(h, n.Facts.PVE.Version)
+		}
 		if n.active() {
 			running, _ := n.Facts.Runtime.Cmap.Uint("totem.config_version")
 			h = max(h, running)
@@ -181,7 +184,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		}
 		swap.Undo = append(swap.Undo, reload)
 		if r.view.pve() { // which may need the quorum that comes back by that
-			swap.Undo = append(swap.Undo, unpublish(back, membersOf(stayed)))
+			swap.Undo = append(swap.Undo, unpublish(back, r.view.publishers()))
 		}
 	}
 	p.Steps = append(p.Steps,
@@ -196,14 +199,19 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		},
 		swap)
 	if len(r.members) > 0 {
-		if r.view.pve() {
-			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, membersOf(r.members)))
+		if r.view.pve() && r.quorate {
+			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.view.publishers()))
 		}
 		do := r.reload(r.members, is, r.want(conf))
 		do.Carry, do.Force = carry(r.members, r.linked, r.links), r.force
 		p.Steps = append(p.Steps, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
+		if r.view.pve() && !r.quorate { // it may have quorum by now
+			after := publish(r.id("publish"), is, "", r.view.publishers())
+			after.Do.Soft = true
+			p.Steps = append(p.Steps, after)
+		}
 	}
 	r.conf, r.linked = conf, r.links
 	return nil
@@ -333,7 +341,7 @@ func (v *View) settled(ps *Problems, force bool) {
 	if !v.hasNodelist(ps) {
 		return
 	}
-	if v.pve() && !force {
+	if v.pve() && v.quorate() {
 		v.published(ps)
 	}
 	for _, n := range v.Conf.Config().Nodes {

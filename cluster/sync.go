@@ -218,7 +218,7 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 		})
 	}
 	if v := sy.view; v.pve() && sy.main() != nil && slices.ContainsFunc(sy.main().seen, func(n *ViewNode) bool { return n.Facts.PVE != nil && n.Facts.PVE.Conf.Hash != Hash(truth.Bytes()) }) {
-		p.Steps = append(p.Steps, publish("publish", p.blob(truth.Bytes()), "", membersOf(v.members(nil))))
+		p.Steps = append(p.Steps, publish("publish", p.blob(truth.Bytes()), "", v.publishers()))
 	}
 }
 
@@ -266,8 +266,8 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			Undo: []Act{{Nodes: sy.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Base: blob}}}},
 		},
 	)
-	if v.pve() {
-		p.Steps = append(p.Steps, publish("publish-1", blob, "", membersOf(r.members)))
+	if v.pve() && r.quorate {
+		p.Steps = append(p.Steps, publish("publish-1", blob, "", v.publishers()))
 	}
 	p.Steps = append(p.Steps,
 		Step{
@@ -281,7 +281,12 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 		})
 	if v.pve() {
 		undo := &p.Steps[len(p.Steps)-1].Undo
-		*undo = append(*undo, unpublish(back, membersOf(r.members)))
+		*undo = append(*undo, unpublish(back, v.publishers()))
+	}
+	if v.pve() && !r.quorate { // it may have quorum by now
+		after := publish("publish-1", blob, "", v.publishers())
+		after.Do.Soft = true
+		p.Steps = append(p.Steps, after)
 	}
 	return nil
 }

@@ -250,7 +250,7 @@ op_boot() { # - - - - UNIT: enabled as it was
 }
 op_again() { # - - - - UNIT STEP: pacemaker goes down with corosync, and comes back after it
   local paced=
-  grep -q " do $6$" "$E/log" || return 0
+  [ -z "$6" ] || grep -q " do $6$" "$E/log" || return 0
   ! systemctl -q is-active pacemaker || paced=pacemaker
   [ -z "$paced" ] || op_stop '' '' '' '' pacemaker || return
   op_stop "$@" && op_start "$@" || return
@@ -307,66 +307,83 @@ writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask th
   mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && grep -q ' /etc/pve fuse' /proc/mounts
 }
 op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has already, and does not reload then
-  local out code end=$((SECONDS + 30))
+  local out code end=$((SECONDS + 30)) locked=$((SECONDS + 130)) lock=/etc/pve/priv/lock/file-corosync_conf
   is /etc/corosync/corosync.conf "$2" || return 0 # or it would be put on all nodes, and reloaded
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
-    out=$(publish /etc/pve/corosync.conf /etc/pve/priv/lock/file-corosync_conf "$2" "$3" 2>&1)
+    out=$(publish /etc/pve/corosync.conf "$lock" "$2" "$3" 2>&1)
     code=$?
-    [ $code != 0 ] || return 0
-    [ $code != 77 ] && [ $SECONDS -lt $end ] || { fail "$out"; return $code; }
+    case $code in 0 | 77) break ;; esac
+    [ "$SECONDS" -lt "$end" ] || [ -d "$lock" ] && [ "$SECONDS" -lt "$locked" ] || break # one that was left behind ends by itself
     sleep 0.3
   done
+  [ $code = 0 ] || { fail "$out"; return $code; }
 }
 publish() { # FILE LOCK BLOB BASE
   local code
   is "$1" "$3" && return
   writable || { fail "$1 cannot be written: pmxcfs has no quorum, or does not run"; return; }
   [ -d "${2%/*}" ] || mkdir -p "${2%/*}" || return
-  mkdir "$2" || { touch -d @0 "$2" 2>/dev/null; return 1; } # which asks pmxcfs to end a lock that has expired
+  mkdir "$2" 2>/dev/null || {
+    touch -d @0 "$2" 2>/dev/null # which asks pmxcfs to end it if it has expired
+    fail "another change of Proxmox VE's holds $2"
+    return
+  }
   digest "$1"
-  unchanged "$1" "$4" && cat "$E/blobs/$3" >"$1.new" && mv -f "$1.new" "$1"
+  unchanged "$1" "$4" && { [ "$sum" = absent ] || cat "$1" >"$1.bak"; } && cat "$E/blobs/$3" >"$1.clusterctl" && mv -f "$1.clusterctl" "$1"
   code=$?
   rmdir "$2"
   [ $code = 0 ] || return $code
   is "$1" "$3" || fail "$1 is not what was written"
 }
-op_pmxcfs() { # - BLOB - - - HOW
-  local db=/var/lib/pve-cluster/config.db saved=/var/lib/pve-cluster/backup/clusterctl-${E##*/}.db end
+database() { # FROM TO: pmxcfs's database, with what was written to it last
+  local name
+  for name in config.db config.db-wal config.db-shm; do
+    rm -f "$2/$name" && { [ ! -e "$1/$name" ] || { cp -a "$1/$name" "$2" && sync "$2/$name"; }; } || return
+  done
+  sync "$2"
+}
+op_pmxcfs() { # - BLOB - - - HOW; its unit wants that of corosync, which is not started here
+  local dir=/var/lib/pve-cluster saved=/var/lib/pve-cluster/backup/clusterctl-${E##*/} end out
+  [ "$6" != back ] || [ -e "$saved" ] || return 0 # it was not begun
+  pmxcfs_ends || return
+  [ -e "$saved" ] || { install -d -m 0700 "${saved%/*}" "$saved.tmp" && database "$dir" "$saved.tmp" && mv "$saved.tmp" "$saved" && sync "${saved%/*}"; } || return
   case $6 in
-  back)
-    [ -e "$saved" ] || return 0 # it was not begun
-    op_stop '' '' '' '' pve-cluster && rm -f "$db-wal" "$db-shm" && cp -a "$saved" "$db.tmp" && sync "$db.tmp" && mv -f "$db.tmp" "$db" && op_start '' '' '' '' pve-cluster
-    return
-    ;;
-  keep) is /etc/pve/corosync.conf "$2" || cat "$E/blobs/$2" >/etc/pve/corosync.conf || return ;; # it needs no quorum yet
-  esac
-  op_stop '' '' '' '' pve-cluster || return
-  [ -e "$saved" ] || { install -d -m 0700 "${saved%/*}" && cp -a "$db" "$saved.tmp" && sync "$saved.tmp" && mv "$saved.tmp" "$saved" && sync "${saved%/*}"; } || return
-  case $6 in
-  fresh) rm -f "$db" "$db-wal" "$db-shm" ;;
-  alone) alone || return ;;
-  esac
-  op_start '' '' '' '' pve-cluster || return
-  [ "$6" != alone ] || return 0
+  back) database "$saved" "$dir" ;;
+  fresh) rm -f "$dir/config.db" "$dir/config.db-wal" "$dir/config.db-shm" ;;
+  alone) by_itself rm -f /etc/pve/corosync.conf ;;
+  keep) by_itself cp "$E/blobs/$2" /etc/pve/corosync.conf ;;
+  esac || return
+  systemctl reset-failed pve-cluster 2>/dev/null
+  systemctl start --job-mode=ignore-dependencies pve-cluster || { fail "systemctl start pve-cluster failed; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u pve-cluster)"; return; }
+  case $6 in back | alone) return 0 ;; esac
   end=$((SECONDS + 60)) # it looks for corosync every six seconds
   until writable && is /etc/pve/corosync.conf "$2"; do
-    [ $SECONDS -lt $end ] || { fail "pmxcfs has not joined after a minute; its journal ends:
+    [ "$SECONDS" -lt "$end" ] || { fail "pmxcfs has not joined after a minute; its journal ends:
 $(journalctl -q -o cat --no-pager -n 12 -u pve-cluster)"; return; }
     sleep 0.2
   done
   command -v pvecm >/dev/null || return 0
-  timeout 100 pvecm updatecerts --force >/dev/null 2>&1 || fail "pvecm updatecerts failed"
+  out=$(cd / && timeout 100 pvecm updatecerts --force 2>&1) || { fail "pvecm updatecerts: ${out##*$'\n'}"; return; }
   systemctl -q try-reload-or-restart pvedaemon pveproxy 2>/dev/null || :
 }
-alone() { # takes the cluster's configuration out of the database, while pmxcfs does not run
-  local end=$((SECONDS + 20))
-  pmxcfs -l || { fail "pmxcfs -l does not start"; return; }
-  rm -f /etc/pve/corosync.conf
-  kill "$(cat /run/pve-cluster.pid)"
-  while grep -q ' /etc/pve fuse' /proc/mounts || pgrep -x pmxcfs >/dev/null; do
-    [ $SECONDS -lt $end ] || { fail "pmxcfs -l does not end"; return; }
+pmxcfs_ends() { # also one that was started without its unit
+  local pid= end=$((SECONDS + 20))
+  op_stop '' '' '' '' pve-cluster || return
+  { read -r pid </run/pve-cluster.pid; } 2>/dev/null
+  [ -n "$pid" ] && [[ $(readlink "/proc/$pid/exe") == */pmxcfs* ]] || return 0
+  kill "$pid"
+  while kill -0 "$pid" 2>/dev/null; do
+    [ "$SECONDS" -lt "$end" ] || { fail "pmxcfs (process $pid) does not end"; return; }
     sleep 0.1
   done
+}
+by_itself() { # COMMAND...: what it does to /etc/pve is done to the database of a node without a cluster
+  local code
+  pmxcfs -l || { fail "pmxcfs -l does not start"; return; }
+  "$@"
+  code=$?
+  pmxcfs_ends && return $code
 }
 cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
 op_reread() { # KEY HASH - - - - NODEID

@@ -12,8 +12,9 @@ if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not 
       put pvelocal 0 "$out"
       run pvehash timeout -s KILL 3 sha256sum /etc/pve/corosync.conf
       run pveconf timeout -s KILL 3 cat /etc/pve/corosync.conf
-      run pvemembers timeout -s KILL 3 cat /etc/pve/.members
       node=$(uname -n)
+      run pvelrm timeout -s KILL 3 cat "/etc/pve/nodes/${node%%.*}/lrm_status"
+      run pvemembers timeout -s KILL 3 cat /etc/pve/.members
       run pveguests timeout -s KILL 3 ls "/etc/pve/nodes/${node%%.*}/qemu-server" "/etc/pve/nodes/${node%%.*}/lxc"
     fi
   else

@@ -32,7 +32,7 @@ if cd /etc/network 2>/dev/null; then
   done 2>/dev/null <interfaces
 fi
 put interfaces 0 "$interfaces"
-file datacenter /etc/pve/datacenter.cfg
+[ ! -x /usr/bin/pmxcfs ] || run datacenter timeout -s KILL 3 cat /etc/pve/datacenter.cfg
 file meminfo /proc/meminfo
 # Storage by network: NFS, SMB, iSCSI, NVMe, Ceph.
 run storage ss -Htn state established '( dport = :2049 or dport = :445 or dport = :3260 or dport = :4420 or dport = :3300 or dport = :6789 or ( dport >= :6800 and dport <= :7300 ) )'

@@ -204,6 +204,9 @@ func (m *Machine) Boot() {
 		u := m.units[name]
 		switch u.active = "inactive"; {
 		case name == "pve-cluster":
+			if m.corosync == nil && m.File(cluster.ConfPath) != "" { // its unit wants that of corosync, enabled or not
+				_ = m.start() // its state tells
+			}
 			m.startPmxcfs()
 		case u.enabled:
 			_ = m.Start(name) // its state tells

@@ -20,7 +20,7 @@ type pmxcfs struct {
 
 // Virtualize makes a machine one of Proxmox VE, in no cluster.
 func (m *Machine) Virtualize() {
-	m.pve = &pmxcfs{saved: map[string]pmxcfs{}}
+	m.pve = &pmxcfs{writes: 1, saved: map[string]pmxcfs{}} // it has a database
 	m.units["pve-cluster"] = &unit{active: "active", enabled: true, loaded: true}
 }
 
@@ -44,9 +44,6 @@ func (m *Machine) Publish(text string) {
 func (m *Machine) startPmxcfs() {
 	p := m.pve
 	m.units["pve-cluster"].active = "active"
-	if m.corosync == nil && m.File(cluster.ConfPath) != "" { // its unit wants that of corosync, enabled or not
-		_ = m.start() // its state tells
-	}
 	if local := m.File(cluster.ConfPath); p.writes == 0 && local != "" {
 		p.db, p.writes = local, 1
 	}
@@ -157,51 +154,43 @@ func (sh *shell) pmxcfs(o cluster.Op) error {
 		m.units["pve-cluster"].active = "inactive"
 		return nil
 	}
+	save := func() error {
+		if _, begun := m.pve.saved[sh.entry.id]; !begun {
+			m.pve.saved[sh.entry.id] = *m.pve
+		}
+		return sh.quick()
+	}
 	start := func() error {
 		if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
 			return err
-		}
-		if m.corosync == nil && m.File(cluster.ConfPath) != "" {
-			m.w.starting(m)
 		}
 		m.startPmxcfs()
 		return nil
 	}
 	was, begun := m.pve.saved[sh.entry.id]
-	if o.Name == "back" {
-		if !begun {
-			return nil
-		}
-		return all(stop, func() error { m.pve.db, m.pve.writes = was.db, was.writes; return nil }, start)
+	if o.Name == "back" && !begun {
+		return nil
 	}
-	if o.Name == "keep" && cluster.Hash([]byte(m.pve.db)) != o.Blob {
-		if err := sh.quick(); err != nil {
-			return err
-		}
-		text, err := sh.blob(o.Blob)
-		if err != nil {
-			return err
-		}
-		if !begun {
-			m.pve.saved[sh.entry.id] = pmxcfs{}
-		}
-		m.publish(text)
-		m.pve.writes++ // it was written before, too
-	}
-	err := all(stop, func() error {
-		if _, begun := m.pve.saved[sh.entry.id]; !begun {
-			m.pve.saved[sh.entry.id] = *m.pve
-		}
+	err := all(stop, save, func() error {
 		switch o.Name {
+		case "back":
+			m.pve.db, m.pve.writes = was.db, was.writes
 		case "fresh":
 			m.pve.db, m.pve.writes = "", 0
 		case "alone":
 			m.pve.db = ""
 			m.pve.writes++
+		case "keep":
+			text, err := sh.blob(o.Blob)
+			if err != nil {
+				return err
+			}
+			m.pve.db = text
+			m.pve.writes += 3 // more than that of a node without a database, which takes over the file
 		}
 		return sh.quick()
 	}, start)
-	if err != nil || o.Name == "alone" {
+	if err != nil || o.Name == "alone" || o.Name == "back" {
 		return err
 	}
 	for range 60 {

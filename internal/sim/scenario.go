@@ -79,6 +79,8 @@ func Scenarios() []Scenario {
 		{Name: "pve-add-1-2", Machines: 2, Members: 1, PVE: true, Plan: Add("n2")},
 		{Name: "pve-add-2-3", Machines: 3, Members: 2, PVE: true, Plan: Add("n3")},
 		{Name: "pve-delnode-3-2", Machines: 3, Members: 3, PVE: true, Plan: Remove("n3")},
+		{Name: "pve-delnode-3-2-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Remove("n3")},
+		{Name: "pve-key-rotate", Machines: 3, Members: 3, PVE: true, Plan: Rotate},
 		{Name: "pve-conf-set", Machines: 3, Members: 3, PVE: true, Plan: ConfSet("totem", "token", "5000")},
 		{Name: "pve-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
 		{Name: "pve-conf-sync-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},

@@ -251,7 +251,7 @@ func (p *player) arrange(conf string) (string, error) {
 		if m.name != name {
 			m.SetFile(cluster.ConfPath, newer)
 			if m.pve != nil {
-				m.pve.db, m.pve.writes = newer, 2
+				m.pve.db, m.pve.writes = newer, 6
 			}
 		}
 	}
@@ -536,6 +536,11 @@ func (p *player) judge(ctx context.Context) {
 	conf := ""
 	var of *Machine
 	p.mu.Lock()
+	for _, m := range p.all {
+		if m.pve != nil && m.corosync == nil && m.File(cluster.ConfPath) == "" && m.Published() != "" {
+			p.Trouble(fmt.Sprintf("%s is in no cluster, and has its corosync.conf in /etc/pve", m.name))
+		}
+	}
 	for _, m := range p.all {
 		text := m.File(cluster.ConfPath)
 		if text == "" || slices.Contains(p.sc.Dead, m.name) || p.owed(m) {

@@ -564,7 +564,7 @@ func (sh *shell) do(o cluster.Op) error {
 		}
 		return sh.start(o.Unit)
 	case cluster.OpAgain:
-		if !slices.Contains(sh.entry.notes(), cluster.Note{Phase: cluster.Doing, Step: o.Name}) {
+		if o.Name != "" && !slices.Contains(sh.entry.notes(), cluster.Note{Phase: cluster.Doing, Step: o.Name}) {
 			return nil
 		}
 		return all(func() error { return sh.stopUnit(o.Unit) }, func() error { return sh.start(o.Unit) })

@@ -300,7 +300,7 @@ func (w *World) Form(conf, key string, names ...string) error {
 			return err
 		}
 		if m.pve != nil {
-			m.pve.db, m.pve.writes = conf, 1
+			m.pve.db, m.pve.writes = conf, 5
 			m.startPmxcfs()
 		}
 	}
