@@ -25,7 +25,7 @@ var (
 
 // A schedule is much garbage and next to no memory.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1500)
 	m.Run()
 }
 
