@@ -784,7 +784,7 @@ func (r *run) onNodes(a Act, f func(name string) error) error {
 	}
 	var err error
 	for _, name := range a.Nodes {
-		if err = f(name); err == nil || !lostConnection(err) {
+		if err = f(name); err == nil || !again(err) {
 			return err
 		}
 		r.drop(name)
