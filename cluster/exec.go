@@ -1042,7 +1042,8 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	a.Nodes = slices.DeleteFunc(slices.Clone(a.Nodes), func(n string) bool { return !owes(n) })
 	restarts := slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpAgain })
 	if a.Ops = withoutStart(a.Ops); a.One {
-		a.Ops = slices.DeleteFunc(a.Ops, func(o Op) bool { return o.Kind != OpReload })
+		a.Ops = slices.DeleteFunc(a.Ops, func(o Op) bool { return o.Kind != OpReload && o.Kind != OpPublish })
+		a.Soft = a.Soft || slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPublish }) // conf sync does it, too
 	}
 	if a.One || restarts {
 		a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {

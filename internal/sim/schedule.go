@@ -549,9 +549,6 @@ func (p *player) judge(ctx context.Context) {
 		if conf == "" {
 			conf, of = text, m
 		}
-		if pub := m.Published(); m.pve != nil && pub != text && m.corosync != nil {
-			p.Trouble(fmt.Sprintf("/etc/pve of %s has version %d, its file is version %d", m.name, p.config(pub).version(), p.config(text).version()))
-		}
 		if text != conf {
 			p.Trouble(fmt.Sprintf("%s (version %d) and %s (version %d) have different files", of.name, p.config(conf).version(), m.name, p.config(text).version()))
 		}
@@ -683,6 +680,21 @@ func (p *player) start(ctx context.Context, from string) error {
 	if len(plan.Steps) > 0 {
 		plan.Command = "clusterctl start --all"
 		if err := executor(p.Admin(51), conn).Run(ctx, plan, nodes); err != nil {
+			return err
+		}
+		cluster.CloseAll(nodes)
+		if view, nodes, err = conn.Look(ctx, targets(from)); err != nil {
+			return err
+		}
+	}
+	if p.sc.PVE { // what could not be put into /etc/pve while the cluster was not quorate
+		cluster.CloseAll(nodes)
+		var sync *cluster.Plan
+		if sync, nodes, err = Sync("")(ctx, conn); err != nil {
+			return err
+		}
+		hurry(sync)
+		if err := executor(p.Admin(52), conn).Run(ctx, sync, nodes); err != nil {
 			return err
 		}
 		cluster.CloseAll(nodes)
