@@ -88,6 +88,7 @@ func TestNodeConfSet(t *testing.T) {
 		t.Errorf("it did not fail where it should: %v", r)
 	}
 	s.on("n3", "rm -r /etc/corosync/corosync.conf.bak.tmp")
+	s.openOperation("conf set totem.token 7000")
 	s.elsewhere().must(0, "-H", "n2", "op", "undo", "--yes")
 	s.healthy()
 	for _, n := range s.names() {
@@ -107,6 +108,36 @@ func TestNodeConfSet(t *testing.T) {
 	s.looksAndEdits()
 	for _, w := range watchers {
 		w.unbroken(t)
+	}
+}
+
+// openOperation checks what op list and op show say of the one that is open, from
+// elsewhere, and that op undo --dry-run only tells.
+func (s *site) openOperation(command string) {
+	s.t.Helper()
+	elsewhere := s.elsewhere()
+	var list struct {
+		Operations []struct {
+			ID, Cluster, Command, State, Step, Remedy string
+			Nodes                                     []string
+		}
+	}
+	out := elsewhere.must(0, "-H", "n2", "op", "list", "-o", "json").out
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Operations) != 1 {
+		s.t.Fatalf("op list: %v\n%s", err, out)
+	}
+	op := list.Operations[0]
+	if !strings.HasSuffix(op.Command, command) || op.Cluster != "prod" || op.State != "undoing" || op.Step != "swap-1" || len(op.Nodes) != len(s.names()) || !strings.Contains(op.Remedy, "op undo "+op.ID) {
+		s.t.Errorf("op list: %+v", op)
+	}
+	before := s.state()
+	for _, args := range [][]string{{"list"}, {"show"}, {"show", op.ID}, {"undo", op.ID, "--dry-run"}} {
+		if r := elsewhere.must(0, append([]string{"-H", "n2", "op"}, args...)...); !strings.Contains(r.out, op.ID) && !strings.Contains(r.out, "undo: put it in place") {
+			s.t.Errorf("op %v: %v", args, r)
+		}
+	}
+	if now := s.state(); !maps.Equal(before, now) {
+		s.t.Errorf("looking has changed the nodes: %v, before: %v", now, before)
 	}
 }
 
