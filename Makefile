@@ -40,7 +40,7 @@ sim:
 	$(GO) test ./internal/sim -run 'TestRandomSchedules|TestEverySingleFault' -count=1 -timeout 60m -args -seeds $(SEEDS) -whole
 
 # How many of some sixty faults, planted on real nodes one after the other, doctor
-# names first; test plants every third of them. A quarter of an hour.
+# names first; test plants every fifth of them. A quarter of an hour.
 faults: setup
 	CLUSTERCTL_ROUNDS=1 $(GO) test -tags node -count=1 -timeout 80m -run TestNodeDoctor -v ./cmd/clusterctl
 

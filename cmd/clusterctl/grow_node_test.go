@@ -327,6 +327,17 @@ func atLength[T any](t *testing.T, cases ...T) []T {
 	return cases[:1]
 }
 
+// drawn is one of some cases of a test that takes minutes, by lot, and all of them
+// when CLUSTERCTL_ROUNDS asks for more than a few rounds.
+func drawn[T any](t *testing.T, cases ...T) []T {
+	t.Helper()
+	if rounds(t, 0) > 0 {
+		return cases
+	}
+	i := rand.IntN(len(cases))
+	return cases[i : i+1]
+}
+
 // While two nodes join or leave, another member loses its power at a random
 // moment: the rest stays quorate, as it would have had nothing been going on.
 func TestNodeMemberDiesDuringAChange(t *testing.T) {

@@ -11,9 +11,16 @@ import (
 	"clusterctl/internal/lab"
 )
 
+// What a link change does where it fails, or cannot be done while all runs.
+func TestNodeLinksWhereNothingElseCarries(t *testing.T) {
+	for _, test := range drawn(t, onlyLinkIsTakenBack, udpuMovesWhileAllAreStopped) {
+		test(t)
+	}
+}
+
 // The only link has moved as far as to the temporary one, and cannot be added
 // again: all of it is taken back, and nobody notices.
-func TestNodeOnlyLinkIsTakenBack(t *testing.T) {
+func onlyLinkIsTakenBack(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3, Links: 3})
 	net := func(i int) string { return s.Net(i).String() }
 	s.must(0, append(append([]string{"create", "prod"}, s.names()...), "--link", net(0))...)
@@ -31,7 +38,7 @@ func TestNodeOnlyLinkIsTakenBack(t *testing.T) {
 
 // With udpu the cluster stands still while it moves, and only if the new network
 // is there.
-func TestNodeUDPUMovesWhileAllAreStopped(t *testing.T) {
+func udpuMovesWhileAllAreStopped(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3})
 	net := func(i int) string { return s.Net(i).String() }
 	s.must(0, append(append([]string{"create", "prod"}, s.names()...), "--link", net(0), "--transport", "udpu", "--crypto-cipher", "none", "--crypto-hash", "none")...)

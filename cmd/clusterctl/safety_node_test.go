@@ -162,13 +162,8 @@ func TestNodeMemberLostMidwayIsEndedFromElsewhere(t *testing.T) {
 		{"its disk is full", func(context.Context) error { return n3.FillDisk() }, func(context.Context) error { return n3.FreeDisk() }},
 		{"it is rebooted", func(ctx context.Context) error { return errors.Join(n3.Kill(ctx), n3.Boot(ctx)) }, nothing},
 	}
-	changes := s.changes()
-	drawn := random.IntN(len(changes) * len(faults))
-	for i, change := range changes {
-		for j, fault := range faults {
-			if rounds(t, 0) == 0 && i*len(faults)+j != drawn { // it takes a minute
-				continue
-			}
+	for _, change := range drawn(t, s.changes()...) {
+		for _, fault := range drawn(t, faults...) {
 			t.Run(change.name+" while "+fault.name, func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}
 				s.createOnly(change.from...)
@@ -210,12 +205,7 @@ func TestNodeKilledChangeIsEndedFromElsewhere(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	changes := s.changes()
-	if rounds(t, 0) == 0 {
-		i := random.IntN(len(changes))
-		changes = changes[i : i+1]
-	}
-	for _, change := range changes {
+	for _, change := range drawn(t, s.changes()...) {
 		t.Run(change.name, func(t *testing.T) {
 			s := &site{s.Lab, t, s.home}
 			var watchers []*watcher
