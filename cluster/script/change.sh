@@ -386,8 +386,12 @@ by_itself() { # COMMAND...: what it does to /etc/pve is done to the database of 
   pmxcfs_ends && return $code
 }
 cmap() { local out; out=$(corosync-cmapctl "$@" 2>/dev/null); echo "${out##* }"; }
+settled() { # knet may stall for ten seconds when the key changes while it looks for the MTU, as after each reload
+  local end=$((SECONDS + 6))
+  while [ "$SECONDS" -lt "$end" ] && journalctl -q -u corosync -o cat --since -3s 2>/dev/null | grep -q 'Config reload requested'; do sleep 0.3; done
+}
 op_reread() { # KEY HASH - - - - NODEID
-  local file now own alone tokens late=$((SECONDS + 2)) end=$((SECONDS + 60))
+  local file now own alone tokens late=$((SECONDS + 8)) end=$((SECONDS + 60))
   systemctl -q is-active corosync || return 0
   alone=$(corosync-quorumtool -s 2>/dev/null | grep -c '^Nodes: *1$')
   file=$(sed -n 's/^[[:space:]]*config_version:[[:space:]]*\([0-9]*\)[[:space:]]*$/\1/p' /etc/corosync/corosync.conf | tail -n 1)
@@ -395,7 +399,7 @@ op_reread() { # KEY HASH - - - - NODEID
   until now=$(cmap -g totem.config_version) && [ "$now" = "$file" ] && [ -z "$(cmap -g config.reload_error_message)" ]; do
     [ $SECONDS -lt $end ] || { fail "it runs config_version $now, not $file"; return; }
     # In a partition of its own, or after a reload that failed, it asks by itself.
-    if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then op_reload || return; else sleep 0.1; fi
+    if [ "$own" = "$7" ] || [ $SECONDS -ge $late ]; then settled && op_reload || return; else sleep 0.1; fi
   done
   is "$1" "$2" || { fail "$1 was changed by someone else meanwhile"; return 77; }
   # Members that do not hear each other lose the token at once. It comes round
