@@ -408,7 +408,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	stop.What += " (the cluster stands still)"
 	stop.Undo[0].Want = &back
 	if v.pve() {
-		stop.Undo = append(stop.Undo, unpublish(again, v.publishers()))
+		stop.Undo = append(stop.Undo, unpublish(again, r.publishers()))
 	}
 	start.Do.Want = want
 	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
@@ -421,7 +421,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 		}}},
 	}, start)
 	if v.pve() { // it cannot be written while all are stopped
-		p.Steps = append(p.Steps, publish(r.id("publish"), is, was, v.publishers()))
+		p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.publishers()))
 	}
 	if len(paced) > 0 {
 		pace := unitStep(r.id("pace"), OpStart, "pacemaker", paced)

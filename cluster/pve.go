@@ -133,6 +133,11 @@ func (v *View) publishers() []string {
 	return may
 }
 
+// publishers are those of the members that carry the file now.
+func (r *rollout) publishers() []string {
+	return slices.DeleteFunc(r.view.publishers(), func(name string) bool { return !slices.Contains(membersOf(r.members), name) })
+}
+
 // publish is the step that puts a configuration which every node has as a file by
 // now into /etc/pve. pmxcfs finds that it is there already, and reloads nothing.
 func publish(id, blob, base string, nodes []string) Step {

@@ -82,6 +82,9 @@ func TestPVEHasWhatTheNodesRun(t *testing.T) {
 	if m := w.Machine("n3"); m.Published() != "" || m.Active("corosync") {
 		t.Errorf("n3 has left, and has\n%s", m.Published())
 	}
+	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n1"}}, w.view(t)) // the first to be asked, as long as it is there
+	w.goes(t, p, err)
+	w.published(t, "n2")
 }
 
 func TestPVEIsAsItWasAfterAFailedJoin(t *testing.T) {

@@ -184,7 +184,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		}
 		swap.Undo = append(swap.Undo, reload)
 		if r.view.pve() { // which may need the quorum that comes back by that
-			swap.Undo = append(swap.Undo, unpublish(back, r.view.publishers()))
+			swap.Undo = append(swap.Undo, unpublish(back, r.publishers()))
 		}
 	}
 	p.Steps = append(p.Steps,
@@ -200,7 +200,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		swap)
 	if len(r.members) > 0 {
 		if r.view.pve() && r.quorate {
-			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.view.publishers()))
+			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.publishers()))
 		}
 		do := r.reload(r.members, is, r.want(conf))
 		do.Carry, do.Force = carry(r.members, r.linked, r.links), r.force
@@ -208,7 +208,7 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
 		})
 		if r.view.pve() && !r.quorate { // it may have quorum by now
-			after := publish(r.id("publish"), is, "", r.view.publishers())
+			after := publish(r.id("publish"), is, "", r.publishers())
 			after.Do.Soft = true
 			p.Steps = append(p.Steps, after)
 		}

@@ -308,7 +308,10 @@ writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask th
 }
 op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has already, and does not reload then
   local out code end=$((SECONDS + 30)) locked=$((SECONDS + 130)) lock=/etc/pve/priv/lock/file-corosync_conf
-  is /etc/corosync/corosync.conf "$2" || return 0 # or it would be put on all nodes, and reloaded
+  if ! is /etc/corosync/corosync.conf "$2"; then # it would be put on all nodes, and reloaded
+    [ -z "$3" ] || fail "it does not have what is to be put into /etc/pve"
+    return
+  fi
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
     out=$(publish /etc/pve/corosync.conf "$lock" "$2" "$3" 2>&1)
     code=$?

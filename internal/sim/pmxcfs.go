@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -120,6 +121,9 @@ func (w *World) replicate(group []*corosync) {
 func (sh *shell) publish(o cluster.Op) error {
 	m := sh.m
 	if sh.digest(cluster.ConfPath) != o.Blob {
+		if o.Base != "" {
+			return errors.New("it does not have what is to be put into /etc/pve")
+		}
 		return nil
 	}
 	for range 60 {
