@@ -345,15 +345,16 @@ func TestNodeMemberDiesDuringAChange(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for _, change := range []struct {
+	type change struct {
 		name  string
 		from  []string
 		args  []string
 		steps int
-	}{
-		{"add 3 to 5", three, []string{"add", "n4", "n5"}, 12},
-		{"delnode 5 to 3", s.names(), []string{"delnode", "n4", "n5"}, 16},
-	} {
+	}
+	for _, change := range drawn(t,
+		change{"add 3 to 5", three, []string{"add", "n4", "n5"}, 12},
+		change{"delnode 5 to 3", s.names(), []string{"delnode", "n4", "n5"}, 16},
+	) {
 		for i := range rounds(t, 1) {
 			t.Run(fmt.Sprintf("%s, %d", change.name, i), func(t *testing.T) {
 				s := &site{s.Lab, t, s.home}

