@@ -137,7 +137,7 @@ func (w *World) parted() {
 func (w *World) carries(c *config, side int) bool {
 	votes, nodes := 0, 0
 	for _, m := range w.all {
-		if n, listed := c.node(m.name); listed && w.watch.fit[m] && !w.watch.resting[m] && m.side == side {
+		if n, listed := c.node(m.name); listed && w.watch.fit[m] && m.corosync != nil && !w.watch.resting[m] && m.side == side {
 			votes += n.Votes
 			nodes++
 		}
