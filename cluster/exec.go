@@ -495,6 +495,9 @@ func (r *run) finish(ctx context.Context, first int) error {
 		if errors.Is(err, ErrOver) {
 			return r.over()
 		}
+		if ctx.Err() != nil && step.Class == ClassReload {
+			r.calm(ctx, step)
+		}
 		undoErr := r.undo(ctx, i, nil)
 		if errors.Is(undoErr, ErrOver) {
 			return r.over()
@@ -506,6 +509,17 @@ func (r *run) finish(ctx context.Context, first int) error {
 		return &UndoneError{err, stood}
 	}
 	return r.end(ctx, Done, nil)
+}
+
+// calm waits, when a reload was interrupted, until it is over on the node that was
+// asked for it: the files of others must not change while it is under way.
+func (r *run) calm(ctx context.Context, step Step) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	_ = each(step.Do.Nodes, func(name string) error { // what is wrong with it undoing finds out
+		_, err := r.up(ctx, name)
+		return err
+	})
 }
 
 // over is the end of a run whose operation another has ended: that one has told
