@@ -406,7 +406,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	})
 	if a.v.pve() {
-		a.plan.Steps = append(a.plan.Steps, joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), "", names))
+		a.plan.Steps = append(a.plan.Steps, joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), false, names))
 	}
 	return nil
 }

@@ -109,9 +109,7 @@ func (r *rollout) comeInto(s ConfSpec, effect corosyncconf.Effect, changes []cor
 			return err
 		}
 	}
-	for _, link := range moved(r.conf.Config(), wanted.Config()) {
-		r.reach(link, wanted.Config())
-	}
+	r.reachMoved(wanted.Config())
 	return r.standstill(s.What, wanted)
 }
 
@@ -135,19 +133,20 @@ func (r *rollout) relink(changes []corosyncconf.Change, wanted *corosyncconf.Fil
 			"no other link connects all members now, so %s cannot be taken away", andLinks(lost))
 		return ps
 	}
-	for _, l := range is {
-		if !slices.Contains(was, l) && len(r.members) > 1 {
-			links = append(links, l)
+	come := func(comes func(int) bool) {
+		for _, l := range is {
+			if comes(l) && len(r.members) > 1 {
+				links = append(links, l)
+			}
 		}
+		slices.Sort(links)
+		r.links = slices.Clone(links)
 	}
-	slices.Sort(links)
-	r.links = links
+	come(func(l int) bool { return !slices.Contains(was, l) })
 	if len(replaced) == 0 {
 		return nil
 	}
-	for _, link := range moved(r.conf.Config(), wanted.Config()) {
-		r.reach(link, wanted.Config())
-	}
+	r.reachMoved(wanted.Config())
 	without := wanted.Clone()
 	for _, link := range replaced {
 		if err := dropLink(without, link); err != nil {
@@ -157,14 +156,15 @@ func (r *rollout) relink(changes []corosyncconf.Change, wanted *corosyncconf.Fil
 	if err := r.replace("take "+andLinks(replaced)+" away for the time being", without); err != nil {
 		return err
 	}
-	for _, l := range replaced {
-		if slices.Contains(is, l) && len(r.members) > 1 {
-			links = append(links, l)
-		}
-	}
-	slices.Sort(links)
-	r.links = links
+	come(func(l int) bool { return slices.Contains(replaced, l) })
 	return nil
+}
+
+// reachMoved plans that new addresses are tried.
+func (r *rollout) reachMoved(wanted corosyncconf.Config) {
+	for _, link := range moved(r.conf.Config(), wanted) {
+		r.reach(link, wanted)
+	}
 }
 
 // andLinks is "link 0", "links 0 and 1".
@@ -393,15 +393,9 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 		unpace.Undo = []Act{revivePacemaker(paced)}
 		p.Steps = append(p.Steps, unpace)
 	}
-	highest := uint32(0) // node id that was ever in use
-	for _, f := range v.reached() {
-		if f.IDs.Cluster == old.Config().Totem.ClusterName {
-			highest = max(highest, f.IDs.Highest)
-		}
-	}
-	known := func(f *corosyncconf.File) Op {
+	known := func(f *corosyncconf.File) Op { // also of the nodes that have left, if the cluster gets another name
 		op := rememberIDs(f, r.top)
-		op.N = max(op.N, highest)
+		op.N = max(op.N, v.highestID())
 		return op
 	}
 	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)

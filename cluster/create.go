@@ -112,9 +112,9 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
 		})
 		if pve {
-			p.Steps = append(p.Steps, joinPmxcfs("pmxcfs", blob, names[0], names[:1]))
+			p.Steps = append(p.Steps, joinPmxcfs("pmxcfs", blob, true, names[:1]))
 			if len(names) > 1 {
-				p.Steps = append(p.Steps, joinPmxcfs("pmxcfs-others", blob, "", names[1:]))
+				p.Steps = append(p.Steps, joinPmxcfs("pmxcfs-others", blob, false, names[1:]))
 			}
 		}
 		if len(paced) > 0 {

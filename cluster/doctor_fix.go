@@ -245,8 +245,7 @@ func (v *View) newest() uint64 {
 func (v *View) lastGood() *corosyncconf.File {
 	highest, name := v.highest(), v.Conf.Config().Totem.ClusterName
 	newer := func(best *corosyncconf.File, text []byte) *corosyncconf.File {
-		c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
-		c.File, c.Err = corosyncconf.Parse(ConfPath, text)
+		c := parseConf(section{out: text})
 		highest = max(highest, c.File.ConfigVersion())
 		if c.Err == nil && !c.isDefault() && c.File.Config().Totem.ClusterName == name && v.taken(c.File) && (best == nil || c.File.ConfigVersion() > best.ConfigVersion()) {
 			return c.File
@@ -441,8 +440,7 @@ func kept(facts []*Facts) *corosyncconf.File {
 			continue
 		}
 		for _, text := range f.Signs.Kept {
-			c := ConfFile{FileState: FileState{Exists: true}, Bytes: text}
-			if c.File, c.Err = corosyncconf.Parse(ConfPath, text); c.Err == nil && !c.isDefault() {
+			if c := parseConf(section{out: text}); c.Err == nil && !c.isDefault() {
 				return c.File
 			}
 		}

@@ -72,9 +72,7 @@ func TestFixMendsWhatIsSafe(t *testing.T) {
 func TestMendPutsOneFileOnAllNodes(t *testing.T) {
 	w := running(t, 3, 3, nil)
 	w.Trouble = nil
-	for _, n := range []string{"n1", "n2", "n3"} {
-		w.Machine(n).Stop("corosync")
-	}
+	w.off()
 	replacing(w, "config_version: 1", "config_version: 9", "n2")
 	replacing(w, "totem {", "totem {\n\ttoken 5000", "n1", "n2", "n3")
 	p, err := cluster.PlanMend(w.patient(t))
@@ -98,9 +96,7 @@ func TestMendRefuses(t *testing.T) {
 		t.Errorf("with a cluster that runs: %v", err)
 	}
 	w.Trouble = nil
-	for _, n := range []string{"n1", "n2", "n3"} {
-		w.Machine(n).Stop("corosync")
-	}
+	w.off()
 	replacing(w, "ring0_addr: 10.0.0.2", "ring0_addr: n2.lan", "n1", "n2", "n3")
 	_, err = cluster.PlanMend(w.patient(t))
 	if err == nil || !strings.Contains(err.Error(), "no earlier /etc/corosync/corosync.conf that corosync would take is kept on the nodes") {
@@ -113,9 +109,7 @@ func TestMendGoesBackToAnEarlierFile(t *testing.T) {
 	w := running(t, 3, 3, nil)
 	w.Trouble = nil
 	good := w.Machine("n1").File(cluster.ConfPath)
-	for _, n := range []string{"n1", "n2", "n3"} {
-		w.Machine(n).Stop("corosync")
-	}
+	w.off()
 	replacing(w, "ring0_addr: 10.0.0.2", "ring0_addr: n2.lan", "n1", "n2", "n3")
 	replacing(w, "config_version: 1", "config_version: 4", "n1", "n2", "n3")
 	v := w.patient(t)
@@ -133,15 +127,20 @@ func TestMendGoesBackToAnEarlierFile(t *testing.T) {
 	}
 }
 
+// off stops corosync on every machine.
+func (w *world) off() {
+	for _, m := range w.Machines() {
+		m.Stop("corosync")
+	}
+}
+
 // allOff is a cluster of five whose nodes are all stopped, with files that an
 // edit has changed.
 func allOff(t *testing.T, edit func(*world)) *world {
 	t.Helper()
 	w := running(t, 5, 5, nil)
 	w.Trouble = nil
-	for _, m := range w.Machines() {
-		m.Stop("corosync")
-	}
+	w.off()
 	edit(w)
 	return w
 }

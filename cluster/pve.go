@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"encoding/json"
 	"path"
 	"slices"
@@ -73,6 +72,14 @@ func parsePVE(sec map[string]section) *PVE {
 	return p
 }
 
+// answers checks that pmxcfs runs.
+func (p *PVE) answers(ps *Problems, node string) bool {
+	if !p.Mounted {
+		ps.add(CodePmxcfs, node, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+	}
+	return p.Mounted
+}
+
 // pve tells whether the cluster is one of Proxmox VE.
 func (v *View) pve() bool {
 	return slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil })
@@ -102,8 +109,7 @@ func (v *View) published(ps *Problems) {
 			continue
 		}
 		switch p := n.Facts.PVE; {
-		case !p.Mounted:
-			ps.add(CodePmxcfs, n.Name, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+		case !p.answers(ps, n.Name):
 		case n.Facts.UID == 0 && p.Conf.Hash != want:
 			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not what the cluster runs", PVEConfPath, p.Version)
 		case p.Writable:
@@ -147,23 +153,37 @@ func publish(id, blob, base string, nodes []string) Step {
 	}
 }
 
+// activate are a reload and, on Proxmox VE, the step that puts the file into
+// /etc/pve: before it, or after it where there is no quorum yet to write there.
+func (r *rollout) activate(id, blob, base string, reload Step) []Step {
+	switch {
+	case !r.view.pve():
+		return []Step{reload}
+	case r.quorate:
+		return []Step{publish(id, blob, base, r.publishers()), reload}
+	}
+	after := publish(id, blob, "", r.publishers())
+	after.Do.Soft = true
+	return []Step{reload, after}
+}
+
 // unpublish is publish on the way back, where the nodes have that file.
 func unpublish(blob string, nodes []string) Act {
 	return Act{Nodes: nodes, One: true, Ops: []Op{{Kind: OpPublish, Blob: blob}}}
 }
 
 // joinPmxcfs is the step by which pmxcfs of nodes becomes that of the cluster, when
-// corosync runs on them. first is the node whose database is the cluster's; those
-// of the others are set aside, as pvecm does, and come back when it is undone.
-func joinPmxcfs(id, blob, first string, nodes []string) Step {
-	what := "have pmxcfs of " + andList(nodes) + " join the cluster's"
-	keep := ""
-	if first != "" {
-		what, keep = "start pmxcfs of "+first+" as the cluster's", "keep"
+// corosync runs on them. The database of the first one, which keeps it, is the
+// cluster's; those of the others are set aside, as pvecm does, and come back when
+// it is undone.
+func joinPmxcfs(id, blob string, keeps bool, nodes []string) Step {
+	what, how := "have pmxcfs of "+andList(nodes)+" join the cluster's", "fresh"
+	if keeps {
+		what, how = "start pmxcfs of "+andList(nodes)+" as the cluster's", "keep"
 	}
 	return Step{
 		ID: id, What: what, Class: ClassStart,
-		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Blob: blob, Name: cmp.Or(keep, "fresh")}}},
+		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Blob: blob, Name: how}}},
 		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Name: "back"}}}},
 	}
 }
@@ -194,10 +214,7 @@ func usablePmxcfs(ps *Problems, f *Facts) {
 	if f.PVE == nil {
 		return
 	}
-	switch {
-	case !f.PVE.Mounted:
-		ps.add(CodePmxcfs, f.Node, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
-	case f.PVE.Conf.Exists:
+	if f.PVE.answers(ps, f.Node) && f.PVE.Conf.Exists {
 		ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first", "it has a %s, so it is in a cluster of Proxmox VE already", PVEConfPath)
 	}
 }

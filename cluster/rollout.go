@@ -181,8 +181,8 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		swap.Undo = []Act{
 			{Nodes: r.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
 			{Nodes: membersOf(stayed), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
+			reload,
 		}
-		swap.Undo = append(swap.Undo, reload)
 		if r.view.pve() { // which may need the quorum that comes back by that
 			swap.Undo = append(swap.Undo, unpublish(back, r.publishers()))
 		}
@@ -199,19 +199,11 @@ func (r *rollout) replace(what string, conf *corosyncconf.File) error {
 		},
 		swap)
 	if len(r.members) > 0 {
-		if r.view.pve() && r.quorate {
-			p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.publishers()))
-		}
 		do := r.reload(r.members, is, r.want(conf))
 		do.Carry, do.Force = carry(r.members, r.linked, r.links), r.force
-		p.Steps = append(p.Steps, Step{
+		p.Steps = append(p.Steps, r.activate(r.id("publish"), is, was, Step{
 			ID: r.id("reload"), What: "reload: " + what, Class: ClassReload, Do: do,
-		})
-		if r.view.pve() && !r.quorate { // it may have quorum by now
-			after := publish(r.id("publish"), is, "", r.publishers())
-			after.Do.Soft = true
-			p.Steps = append(p.Steps, after)
-		}
+		})...)
 	}
 	r.conf, r.linked = conf, r.links
 	return nil

@@ -453,8 +453,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		}
 		if p := n.Facts.PVE; p != nil && n.active() {
 			switch {
-			case !p.Mounted:
-				ps.add(CodePmxcfs, n.Name, "systemctl restart pve-cluster", "pmxcfs does not run there, or does not answer")
+			case !p.answers(ps, n.Name):
 			case n.Facts.UID == 0 && p.Conf.Hash != Hash(v.Conf.Bytes()):
 				ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not that of the cluster (version %d)", PVEConfPath, p.Version, v.Conf.ConfigVersion())
 			case !p.Writable && n.Facts.Runtime.Err == nil && n.Facts.Runtime.Quorum.Quorate:

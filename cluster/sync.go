@@ -266,28 +266,19 @@ func (sy *syncing) planReload(p *Plan, truth *corosyncconf.File) error {
 			Undo: []Act{{Nodes: sy.nodes, Ops: []Op{{Kind: OpUnswap, Path: ConfPath, Base: blob}}}},
 		},
 	)
-	if v.pve() && r.quorate {
-		p.Steps = append(p.Steps, publish("publish-1", blob, "", v.publishers()))
+	reload := Step{
+		ID: "reload-1", What: "reload: every member runs the same corosync.conf", Class: ClassReload,
+		Do: do,
+		Undo: []Act{
+			{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
+			{Nodes: membersOf(r.members), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
+			r.reload(r.members, back, r.want(again)),
+		},
 	}
-	p.Steps = append(p.Steps,
-		Step{
-			ID: "reload-1", What: "reload: every member runs the same corosync.conf", Class: ClassReload,
-			Do: do,
-			Undo: []Act{
-				{Nodes: sy.nodes, Ops: []Op{{Kind: OpPut, Path: ConfPath, Blob: back, Mode: "0644"}}},
-				{Nodes: membersOf(r.members), Ops: []Op{{Kind: OpStart, Unit: "corosync"}}},
-				r.reload(r.members, back, r.want(again)),
-			},
-		})
 	if v.pve() {
-		undo := &p.Steps[len(p.Steps)-1].Undo
-		*undo = append(*undo, unpublish(back, v.publishers()))
+		reload.Undo = append(reload.Undo, unpublish(back, r.publishers()))
 	}
-	if v.pve() && !r.quorate { // it may have quorum by now
-		after := publish("publish-1", blob, "", v.publishers())
-		after.Do.Soft = true
-		p.Steps = append(p.Steps, after)
-	}
+	p.Steps = append(p.Steps, r.activate("publish-1", blob, "", reload)...)
 	return nil
 }
 

@@ -218,11 +218,12 @@ op_restore() { # PATH
   done
   sync "${1%/*}"
 }
-op_start() { # - - - - UNIT
-  systemctl reset-failed "$5" 2>/dev/null
-  systemctl start "$5" 2>/dev/null && return
-  fail "systemctl start $5 failed; its journal ends:
-$(journalctl -q -o cat --no-pager -n 12 -u "$5")"
+op_start() { start "$5"; } # - - - - UNIT
+start() { # UNIT OPTION...
+  systemctl reset-failed "$1" 2>/dev/null
+  systemctl start "${@:2}" "$1" 2>/dev/null && return
+  fail "systemctl start $1 failed; its journal ends:
+$(journalctl -q -o cat --no-pager -n 12 -u "$1")"
 }
 op_stop() {
   case $(systemctl is-active "$5") in
@@ -356,9 +357,7 @@ op_pmxcfs() { # - BLOB - - - HOW; its unit wants that of corosync, which is not 
   alone) by_itself rm -f /etc/pve/corosync.conf ;;
   keep) by_itself cp "$E/blobs/$2" /etc/pve/corosync.conf ;;
   esac || return
-  systemctl reset-failed pve-cluster 2>/dev/null
-  systemctl start --job-mode=ignore-dependencies pve-cluster || { fail "systemctl start pve-cluster failed; its journal ends:
-$(journalctl -q -o cat --no-pager -n 12 -u pve-cluster)"; return; }
+  start pve-cluster --job-mode=ignore-dependencies || return
   case $6 in back | alone) return 0 ;; esac
   end=$((SECONDS + 60)) # it looks for corosync every six seconds
   until writable && is /etc/pve/corosync.conf "$2"; do
