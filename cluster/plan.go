@@ -143,7 +143,7 @@ const (
 	OpPut     OpKind = "put"     // install Path with the content of Blob, mode Mode; what was there becomes Path.bak
 	OpStage   OpKind = "stage"   // write Blob to Path.new and have corosync test it
 	OpSwap    OpKind = "swap"    // Path.new becomes Path, what was there becomes Path.bak; refused when Path is not Base
-	OpRestore OpKind = "restore" // Path as it was when the operation began; its .new and .bak too
+	OpRestore OpKind = "restore" // Path as it was when the operation began; its .new and .bak too. With Unit, not where that did not run then and runs by now
 	OpStart   OpKind = "start"   // start Unit
 	OpStop    OpKind = "stop"    // stop Unit if it runs
 	OpEnable  OpKind = "enable"  // start Unit at boot

@@ -67,6 +67,33 @@ func TestNamesAreResolvedAtTheSameTime(t *testing.T) {
 	}
 }
 
+// What a unit that has come up meanwhile runs with is not taken from under it.
+func TestAFileIsNotPutBackUnderWhatHasComeUpWithIt(t *testing.T) {
+	for name, c := range map[string]struct{ was, is, want string }{
+		"it does not run":      {"inactive", "inactive", "before"},
+		"it ran before":        {"active", "active", "before"},
+		"it has come up since": {"inactive", "active", "after"},
+		"it is coming up":      {"failed", "activating", "after"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file, entry := filepath.Join(dir, "file"), filepath.Join(dir, "entry")
+			if err := os.MkdirAll(filepath.Dir(entry+"/before"+file), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for path, text := range map[string]string{file: "after", entry + "/before" + file: "before", entry + "/units": "corosync " + c.was + " enabled\n"} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out := scripted(t, cluster.ChangeScript+`E=$1; op_restore "$2" '' '' '' corosync && cat "$2"`, map[string]string{"systemctl": "echo " + c.is}, entry, file)
+			if string(out) != c.want {
+				t.Errorf("it has %q, not %q", out, c.want)
+			}
+		})
+	}
+}
+
 // Debian and Proxmox VE have interfaces in files that /etc/network/interfaces names.
 func TestBondsAreFoundInFilesThatAreSourced(t *testing.T) {
 	dir := t.TempDir()

@@ -193,12 +193,13 @@ func (sy *syncing) planKey(p *Plan, key []byte) {
 		p.Steps = append(p.Steps, Step{
 			ID: "key", What: "put the cluster's key on " + andList(sy.keys), Class: ClassSwitch,
 			Do:   Act{Nodes: sy.keys, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}}},
-			Undo: []Act{{Nodes: sy.keys, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
+			Undo: []Act{{Nodes: sy.keys, Ops: []Op{{Kind: OpRestore, Path: KeyPath, Unit: "corosync"}}}},
 		})
 	}
 }
 
-// planFiles plans that files are put in place that the members run already.
+// planFiles plans that files are put in place that the members run already. A node
+// that boots with them meanwhile is a member, and keeps them when this is undone.
 func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 	for _, n := range sy.view.Nodes {
 		if slices.Contains(sy.confs, n.Name) {
@@ -214,7 +215,7 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 				{Kind: OpPut, Path: ConfPath, Blob: is, Mode: "0644"},
 				rememberIDs(truth, 0),
 			}},
-			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
+			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath, Unit: "corosync"}}}},
 		})
 	}
 	if v := sy.view; v.pve() && sy.main() != nil && slices.ContainsFunc(sy.main().seen, func(n *ViewNode) bool { return n.Facts.PVE != nil && n.Facts.PVE.Conf.Hash != Hash(truth.Bytes()) }) {

@@ -203,8 +203,11 @@ op_unswap() { # PATH BLOB BASE: without BLOB as it was
 op_aside() { # PATH: a file or a directory
   [ ! -e "$1" ] || { { [ ! -d "$1.bak" ] || rm -rf "$1.bak"; } && secret "$1" && mv -f "$1" "$1.bak" && sync "${1%/*}"; }
 }
-op_restore() { # PATH
+op_restore() { # PATH - - - UNIT: with UNIT not where that has come up since, and runs with what is there
   local path was
+  case ${5:+$(systemctl is-active "$5")} in
+  active | activating | reloading) grep -q "^$5 active " "$E/units" || return 0 ;;
+  esac
   for path in "$1" "$1.new" "$1.bak"; do
     was=$E/before$path
     rm -rf "$path.tmp" || return

@@ -539,6 +539,9 @@ func (sh *shell) do(o cluster.Op) error {
 		}
 		return all(func() error { return sh.rename(o.Path, o.Path+".bak") }, func() error { return sh.syncDir(dir) })
 	case cluster.OpRestore:
+		if o.Unit != "" && sh.entry.units[o.Unit].active != "active" && m.Active(o.Unit) {
+			return nil
+		}
 		return sh.restore(o.Path)
 	case cluster.OpStart:
 		return sh.start(o.Unit)
