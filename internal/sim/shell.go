@@ -37,6 +37,7 @@ type shell struct {
 	out      any
 	err      error
 	entry    *entry
+	nodes    []string // that do the same step, going forward
 }
 
 // exec runs a script; done is told its end, unless it is killed.
@@ -374,6 +375,11 @@ func (sh *shell) step(id string, note cluster.Note, ops []cluster.Op) error {
 		}
 	}
 	sh.entry = e
+	for _, s := range sh.w.entries[id].Plan.Steps {
+		if note == (cluster.Note{Phase: cluster.Doing, Step: s.ID}) {
+			sh.nodes = s.Do.Nodes
+		}
+	}
 	if err := sh.note(e, note.String()); err != nil {
 		return err
 	}
@@ -680,7 +686,7 @@ func (sh *shell) stopUnit(name string) error {
 		if sh.m.Active("pacemaker") {
 			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
 		}
-		sh.w.stopping(sh.m, asked)
+		sh.w.stopping(sh.m, asked, sh.nodes)
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"

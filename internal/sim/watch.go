@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 // watch is what is watched at every moment.
@@ -97,10 +98,16 @@ func (w *World) cutOff() {
 
 // stopping tells that clusterctl stops corosync on a machine, as it asked for: it
 // cannot be called back. Until it is back, one that has votes is missed by the others
-// as one that is lost.
-func (w *World) stopping(m *Machine, asked time.Duration) {
+// as one that is lost. Where all that have votes are stopped by one step, its plan
+// says that the cluster stands still, and the admin agreed to that: quorum ends there
+// as planned, and nobody who ran until then need have it. A rival's plan may be such
+// a one, and the scenario's not, when it is made while no other link connects all.
+func (w *World) stopping(m *Machine, asked time.Duration, nodes []string) {
 	if m.corosync.us.votes == 0 || w.watch.resting == nil {
 		return
+	}
+	if !slices.ContainsFunc(m.corosync.conf.Nodes, func(n corosyncconf.Node) bool { return n.Votes > 0 && !slices.Contains(nodes, n.Name) }) {
+		clear(w.watch.fit)
 	}
 	w.watch.resting[m] = true
 	if asked-w.watch.lost < askedYet || asked < w.watch.blind { // nobody knew yet
