@@ -909,7 +909,10 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	groups := [][]string{a.Nodes}
 	if a.One {
 		groups = u.rings(ctx, a.Nodes)
-		if slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPublish }) {
+		if publishes(a) {
+			if u.short(ctx, a.Ops[0].Blob) && u.publishesAgain(step) {
+				return false, nil
+			}
 			groups = u.quorate(ctx, groups)
 		}
 		a.Nodes = slices.Concat(groups...)
@@ -973,7 +976,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
 			return u.isDown(m.Name) || u.isFailed(m.Name) || u.nodes[m.Name] == nil
 		})
-		want.Quorate = want.Quorate && len(want.Members) == away
+		want.Quorate = want.Quorate && len(want.Members) == away && !u.short(ctx, a.Conf)
 		werr := u.await(ctx, want)
 		lost, down := lostAmong(werr), downAmong(werr)
 		if len(lost)+len(down) == 0 {
@@ -991,6 +994,48 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			err = multierror.Append(err, werr)
 		}
 	}
+}
+
+func publishes(a Act) bool {
+	return slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPublish })
+}
+
+// publishesAgain tells whether a step that is taken back after this one puts what
+// there is then into /etc/pve.
+func (u *undoing) publishesAgain(step Step) bool {
+	first, _ := u.entry.Plan.from(u.last)
+	for _, s := range u.entry.Plan.Steps[first:] {
+		if s.ID == step.ID {
+			return false
+		}
+		if slices.ContainsFunc(s.Undo, publishes) {
+			return true
+		}
+	}
+	return false
+}
+
+// short tells whether quorum cannot be waited for after a reload: of those that came,
+// which are on their way out and so not waited for either, some run no corosync, and
+// the votes of the others are not enough, or one that has started meanwhile waits for
+// all. It is there again when the votes of those are taken back.
+func (u *undoing) short(ctx context.Context, hash string) bool {
+	f, err := corosyncconf.Parse(ConfPath, u.entry.Plan.Blobs[hash])
+	if hash == "" || err != nil {
+		return false
+	}
+	conf := f.Config()
+	names := u.ids()
+	var left []Member
+	for _, n := range conf.Nodes {
+		if n.Votes > 0 && names[n.ID] != "" {
+			if _, err := u.up(ctx, names[n.ID]); is(err, CodeNoRunning) {
+				continue
+			}
+		}
+		left = append(left, Member{names[n.ID], n.ID})
+	}
+	return len(left) < len(conf.Nodes) && (conf.Quorum.WaitForAll || !reckon(conf, left).Tally().Quorate)
 }
 
 // guarded waits until a reload would not cost quorum: nodes that were started a
@@ -1057,7 +1102,7 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	restarts := slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpAgain })
 	if a.Ops = withoutStart(a.Ops); a.One {
 		a.Ops = slices.DeleteFunc(a.Ops, func(o Op) bool { return o.Kind != OpReload && o.Kind != OpPublish })
-		a.Soft = a.Soft || slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpPublish }) // conf sync does it, too
+		a.Soft = a.Soft || publishes(a) // conf sync does it, too
 	}
 	if a.One || restarts {
 		a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
