@@ -537,9 +537,12 @@ func (r *run) do(ctx context.Context, step Step) error {
 	var refused error
 	act := func(name string) error {
 		if step.Do.One { // each time that one is asked
-			if refused = r.guard(ctx, step.Do, nil); refused == nil {
-				refused = r.guardLinks(ctx, step.Do)
-			}
+			refused = afresh(func() error {
+				if err := r.guard(ctx, step.Do, nil); err != nil {
+					return err
+				}
+				return r.guardLinks(ctx, step.Do)
+			})
 			if refused != nil {
 				return nil
 			}
@@ -550,15 +553,18 @@ func (r *run) do(ctx context.Context, step Step) error {
 		}
 		return stepErr(name, step.What, err)
 	}
-	if !step.Do.One {
-		if err := r.guard(ctx, step.Do, nil); err != nil {
-			return err
+	err := afresh(func() error {
+		if !step.Do.One {
+			if err := r.guard(ctx, step.Do, nil); err != nil {
+				return err
+			}
 		}
-	}
-	if err := r.guardStop(ctx, step.Do); err != nil {
+		return r.guardStop(ctx, step.Do)
+	})
+	if err != nil {
 		return err
 	}
-	err := r.onNodes(step.Do, act)
+	err = r.onNodes(step.Do, act)
 	err = cmp.Or(refused, err)
 	if step.Do.Soft {
 		err = r.soften(ctx, err)
@@ -570,6 +576,20 @@ func (r *run) do(ctx context.Context, step Step) error {
 		return r.awaitMost(ctx, *step.Do.Want)
 	}
 	return r.await(ctx, *step.Do.Want)
+}
+
+// afresh has members asked again, a few times, when one of them took so long to
+// answer that what the others said may not be so any more: one may have been lost
+// meanwhile, and that be known to them by now.
+func afresh(ask func() error) error {
+	var err error
+	for range 3 {
+		began := time.Now()
+		if err = ask(); err != nil || time.Since(began) < 500*time.Millisecond {
+			break
+		}
+	}
+	return err
 }
 
 // soften makes a warning of what failed, unless all is to end.
@@ -917,13 +937,14 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		}
 		a.Nodes = slices.Concat(groups...)
 	}
-	if err := u.guarded(ctx, a); err != nil {
-		return true, err
-	}
-	if len(a.Nodes) > 0 {
-		if err := cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a)); err != nil {
-			return true, err
+	err = afresh(func() error {
+		if err := u.guarded(ctx, a); err != nil || len(a.Nodes) == 0 {
+			return err
 		}
+		return cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a))
+	})
+	if err != nil {
+		return true, err
 	}
 	for _, group := range groups {
 		var stuck atomic.Bool
