@@ -575,7 +575,42 @@ func (r *run) do(ctx context.Context, step Step) error {
 	if step.Do.Want.Most {
 		return r.awaitMost(ctx, *step.Do.Want)
 	}
+	if err := r.await(ctx, *step.Do.Want); err != nil || !r.overheard(ctx, step.Do) {
+		return err
+	}
+	if err := cmp.Or(r.onNodes(step.Do, act), refused); err != nil {
+		return err
+	}
 	return r.await(ctx, *step.Do.Want)
+}
+
+// overheard tells whether a member expects more votes than what it runs says, and
+// goes on to: it was started with that before the reload and took over what the
+// others, who were quorate, expected then, and was apart from them in the reload. It
+// takes one more to have it expect what all do.
+func (r *run) overheard(ctx context.Context, a Act) bool {
+	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])
+	if a.Conf == "" || err != nil || !slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpReload }) {
+		return false
+	}
+	conf := f.Config()
+	if conf.Quorum.Device != nil { // whose votes come and go
+		return false
+	}
+	for end := time.Now().Add(time.Second); ; { // word of it may be on its way
+		more := slices.ContainsFunc(a.Want.Members, func(m Member) bool {
+			rt, err := r.up(ctx, m.Name)
+			return err == nil && rt.Err == nil && rt.Quorum.Expected > max(conf.ExpectedVotes(), rt.Quorum.Total)
+		})
+		if !more || time.Now().After(end) {
+			return more
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pollLast):
+		}
+	}
 }
 
 // afresh has members asked again, a few times, when one of them took so long to
