@@ -578,7 +578,8 @@ func (r *run) do(ctx context.Context, step Step) error {
 	if err := r.await(ctx, *step.Do.Want); err != nil || !r.overheard(ctx, step.Do) {
 		return err
 	}
-	if err := cmp.Or(r.onNodes(step.Do, act), refused); err != nil {
+	err = r.onNodes(step.Do, act)
+	if err = cmp.Or(refused, err); err != nil {
 		return err
 	}
 	return r.await(ctx, *step.Do.Want)
@@ -1084,8 +1085,8 @@ func (u *undoing) short(ctx context.Context, hash string) bool {
 	names := u.ids()
 	var left []Member
 	for _, n := range conf.Nodes {
-		if n.Votes > 0 && names[n.ID] != "" {
-			if _, err := u.up(ctx, names[n.ID]); is(err, CodeNoRunning) {
+		if name := names[n.ID]; n.Votes > 0 && name != "" && !u.isFailed(name) {
+			if _, err := u.up(ctx, name); is(err, CodeNoRunning) {
 				continue
 			}
 		}
