@@ -137,7 +137,7 @@ func (n *hostNode) facts(ctx context.Context, script string, names []string) (*F
 }
 
 func (n *hostNode) Runtime(ctx context.Context) (*Runtime, error) {
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript})
+	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript, Look: true})
 	if err != nil {
 		return nil, fmt.Errorf("read runtime state: %w", err)
 	}

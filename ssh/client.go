@@ -28,6 +28,7 @@ type Client struct {
 	name, address string // address is user@host:port
 	ssh           *gossh.Client
 	dialer        *Dialer
+	traffic       *traffic
 	sessions      chan struct{} // one element for each shell and program
 	gone          chan struct{} // closed when the connection has ended
 
@@ -118,7 +119,7 @@ func (c *Client) keepAlive(t timing) {
 // An error is a DialError, or the context's.
 func (c *Client) Shell(ctx context.Context) (s *Shell, err error) {
 	err = c.open(ctx, func(ctx context.Context, p *process, sudo bool) error {
-		s, err = startShell(ctx, c.name, p, c.dialer.timing, sudo, c.reason)
+		s, err = startShell(ctx, c.name, p, c.dialer.timing, sudo, c.reason, c.traffic)
 		return err
 	})
 	return s, err
@@ -176,6 +177,7 @@ func (c *Client) start(command string, leave func()) (*process, error) {
 		c.giveUp(err)
 		return nil, fmt.Errorf("%w: %w", ErrLost, err)
 	}
+	c.traffic.sessions.Add(1)
 	p := &process{stderr: &tail{}, close: func() {
 		go func() { // for it blocks when nobody reads at the other end
 			session.Close()

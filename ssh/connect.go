@@ -70,6 +70,8 @@ func (d *Dialer) follow(ctx context.Context, name string, route []Endpoint) (*Cl
 		client, stage, err := d.connect(ctx, e, via)
 		if err == nil {
 			client.name, client.address = name, e.User+"@"+e.address()
+			client.traffic = d.trafficOf(name)
+			client.traffic.connections.Add(1)
 			d.log.Debug("connected", "target", name, "address", client.address, "jumps", len(hops))
 			return client, nil
 		}

@@ -85,6 +85,7 @@ type Dialer struct {
 	gates      map[string]chan struct{}
 	identities map[string]*identity
 	agents     map[string]agent.ExtendedAgent
+	traffic    map[string]*traffic
 	agentConns []io.Closer
 
 	knownHostsMu sync.Mutex
@@ -112,6 +113,7 @@ func NewDialer(opts Options) (*Dialer, error) {
 		gates:      map[string]chan struct{}{},
 		identities: map[string]*identity{},
 		agents:     map[string]agent.ExtendedAgent{},
+		traffic:    map[string]*traffic{},
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)

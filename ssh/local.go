@@ -28,7 +28,7 @@ func (l *local) Close() error { return nil }
 
 func (l *local) Shell(ctx context.Context) (s *Shell, err error) {
 	err = l.open(ctx, func(ctx context.Context, p *process) error {
-		s, err = startShell(ctx, l.name, p, l.timing, l.sudo, func() error { return nil })
+		s, err = startShell(ctx, l.name, p, l.timing, l.sudo, func() error { return nil }, &traffic{})
 		return err
 	})
 	return s, err

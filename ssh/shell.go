@@ -26,6 +26,9 @@ type Command struct {
 	// lock taken with flock(1) lasts until the shell, and every command that it was running, has ended. Such a script
 	// cannot be stopped by Timeout, must not exit, and must leave the shell's options and traps as they are.
 	InShell bool
+
+	// Look says that the script only asks how things are, perhaps many times, until they are as awaited: see Traffic.
+	Look bool
 }
 
 // Result is what a script has answered, whatever its status.
@@ -46,10 +49,11 @@ const (
 // ends by itself when it has heard nothing of its Shell for 30 s, so nothing can be changed through a connection that
 // is dead, and no lock is held for long; a script that was running then runs to its end.
 type Shell struct {
-	host   string
-	p      *process
-	timing timing
-	lost   func() error // why the connection has ended, or nil
+	host    string
+	p       *process
+	timing  timing
+	lost    func() error // why the connection has ended, or nil
+	traffic *traffic
 
 	turn       chan struct{} // holds an element while Run runs
 	lastID     uint64        // of the last request sent; for the holder of turn
@@ -85,13 +89,13 @@ func programFor(marker, program string) string {
 }
 
 // startShell gives p the loop and returns a Shell when that runs.
-func startShell(ctx context.Context, host string, p *process, t timing, sudo bool, lost func() error) (*Shell, error) {
+func startShell(ctx context.Context, host string, p *process, t timing, sudo bool, lost func() error, counted *traffic) (*Shell, error) {
 	r, err := startProgram(ctx, p, fmt.Sprintf("_silence=%d\n%s", int(t.silence.Seconds()), loop), sudo)
 	if err != nil {
 		return nil, err
 	}
 	s := &Shell{
-		host: host, p: p, timing: t, lost: lost,
+		host: host, p: p, timing: t, lost: lost, traffic: counted,
 		turn: make(chan struct{}, 1), answers: make(chan answer, 1), ended: make(chan struct{}),
 	}
 	s.closing = sync.OnceFunc(p.close)
@@ -199,6 +203,7 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 	s.lastID++
 	s.unanswered = true
 	s.busy.Store(true)
+	s.traffic.count(c)
 	go s.send(frame)
 
 	lost := func(why error) (Result, error) { return Result{}, &LostError{Host: s.host, Sent: true, Err: why} }

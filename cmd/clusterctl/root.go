@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -58,7 +59,37 @@ func Run(ctx context.Context, env Env) int {
 	for _, d := range a.dialers {
 		_ = d.Close()
 	}
+	a.account()
 	return a.exit(ctx, err)
+}
+
+// log is what -v says, on stderr.
+func (a *app) log() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.env.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// account says what this run has asked of the nodes over SSH.
+func (a *app) account() {
+	nodes, total := map[string]ssh.Traffic{}, ssh.Traffic{}
+	for _, d := range a.dialers {
+		for name, t := range d.Traffic() {
+			nodes[name] = nodes[name].Plus(t)
+			total = total.Plus(t)
+		}
+	}
+	log := a.log()
+	say := func(what string, t ssh.Traffic, args ...any) {
+		log.Debug(what, append(args, "connections", t.Connections, "sessions", t.Sessions, "round_trips", t.RoundTrips, "looks", t.Looks)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		say("asked of a node", nodes[name], "node", name)
+	}
+	if len(nodes) > 0 {
+		say("asked of all", total, "nodes", len(nodes))
+	}
 }
 
 // pvecmOption are the options that pvecm's users write with one dash.
@@ -204,9 +235,7 @@ func (a *app) dial(ctx context.Context, jump string, extra ...string) (*ssh.Dial
 		opts.KnownHosts = []string{a.knownHosts}
 	}
 	opts.Passphrase = func(prompt string) ([]byte, error) { return a.streams.Password(ctx, prompt) }
-	if a.verbose {
-		opts.Log = slog.New(slog.NewTextHandler(a.env.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
+	opts.Log = a.log()
 	d, err := ssh.NewDialer(opts)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ type call struct {
 }
 
 // wave is the part of a shell script that makes calls at once and waits for all of them.
-func wave(calls ...call) string {
+func wave(calls []call) string {
 	var b strings.Builder
 	for i, c := range calls {
 		fmt.Fprintf(&b, "ssh %s %s <%s & p%d=$!\n", c.node.Name(), ssh.Quote(c.script), c.input, i)
@@ -75,9 +75,17 @@ func then(scripts ...string) string { return strings.Join(scripts, " && ") }
 // dir is where the floor has the files that it sends.
 func (w *floorWorker) dir() string { return filepath.Join(w.Home(), "floor") }
 
-// run runs the waves as one shell script.
-func (w *floorWorker) run(ctx context.Context, waves ...string) error {
-	_, err := w.output(ctx, "/bin/sh", "-ec", "cd "+w.dir()+"\n"+strings.Join(waves, ""))
+// run makes waves of calls, one after the other, with one shell script.
+func (w *floorWorker) run(ctx context.Context, waves ...[]call) error {
+	script, asked := "cd "+w.dir()+"\n", map[string]ssh.Traffic{}
+	for _, calls := range waves {
+		script += wave(calls)
+		for _, c := range calls {
+			asked[c.node.Name()] = asked[c.node.Name()].Plus(ssh.Traffic{Connections: 1, Sessions: 1, RoundTrips: 1})
+		}
+	}
+	w.ask(asked)
+	_, err := w.output(ctx, "/bin/sh", "-ec", script)
 	return err
 }
 
@@ -101,7 +109,7 @@ func (w *floorWorker) create(ctx context.Context, nodes []*lab.Node) error {
 	}
 	calls := same(nodes, then(putBoth, restart), "both")
 	calls[0].script = then(calls[0].script, await(len(nodes), len(nodes)))
-	return w.run(ctx, wave(calls...))
+	return w.run(ctx, calls)
 }
 
 func (w *floorWorker) add(ctx context.Context, nodes []*lab.Node, another *lab.Node) error {
@@ -122,11 +130,11 @@ func (w *floorWorker) add(ctx context.Context, nodes []*lab.Node, another *lab.N
 	}
 	n := len(nodes)
 	return w.run(ctx,
-		wave(append(same(nodes, putConf, "listed"), call{another, putBoth, "both"})...),
-		wave(call{nodes[0], reload, none}),
-		wave(call{another, then(restart, await(n+1, n)), none}),
-		wave(same(all, putConf, "voting")...),
-		wave(call{nodes[0], then(reload, await(n+1, n+1)), none}))
+		append(same(nodes, putConf, "listed"), call{another, putBoth, "both"}),
+		[]call{{nodes[0], reload, none}},
+		[]call{{another, then(restart, await(n+1, n)), none}},
+		same(all, putConf, "voting"),
+		[]call{{nodes[0], then(reload, await(n+1, n+1)), none}})
 }
 
 func (w *floorWorker) delnode(ctx context.Context, nodes []*lab.Node, other *lab.Node) error {
@@ -138,15 +146,43 @@ func (w *floorWorker) delnode(ctx context.Context, nodes []*lab.Node, other *lab
 	}
 	n := len(nodes)
 	return w.run(ctx,
-		wave(same(append(slices.Clone(nodes), other), putConf, "listed")...),
-		wave(call{nodes[0], then(reload, await(n+1, n)), none}),
-		wave(call{other, lockOut, none}),
-		wave(same(nodes, putConf, "without")...),
-		wave(call{nodes[0], then(reload, await(n, n)), none}))
+		same(append(slices.Clone(nodes), other), putConf, "listed"),
+		[]call{{nodes[0], then(reload, await(n+1, n)), none}},
+		[]call{{other, lockOut, none}},
+		same(nodes, putConf, "without"),
+		[]call{{nodes[0], then(reload, await(n, n)), none}})
 }
 
 func (w *floorWorker) status(ctx context.Context, nodes []*lab.Node) error {
-	return w.run(ctx, wave(same(nodes, lookHere, none)...))
+	return w.run(ctx, same(nodes, lookHere, none))
+}
+
+func (w *floorWorker) removeLink(ctx context.Context, nodes []*lab.Node) error {
+	return w.relink(ctx, nodes, w.Links()-1)
+}
+
+func (w *floorWorker) addLink(ctx context.Context, nodes []*lab.Node) error {
+	return w.relink(ctx, nodes, w.Links())
+}
+
+// relink has the cluster run with so many links.
+func (w *floorWorker) relink(ctx context.Context, nodes []*lab.Node, links int) error {
+	conf := w.conf(nodes, nil)
+	var lines []string
+	for line := range strings.Lines(string(conf)) {
+		if number := strings.TrimPrefix(strings.TrimSpace(line), "ring"); number[0] < '0'+byte(links) || !strings.Contains(line, "_addr:") {
+			lines = append(lines, line)
+		}
+	}
+	if err := w.write("relinked", []byte(strings.Join(lines, ""))); err != nil {
+		return err
+	}
+	runs := fmt.Sprintf("until [ $(corosync-cmapctl -g totem.config_version | sed 's/.* //') = %d ]; do sleep 0.05; done", w.version)
+	return w.run(ctx, same(nodes, putConf, "relinked"), []call{{nodes[0], then(reload, runs), none}})
+}
+
+func (w *floorWorker) show(ctx context.Context, nodes []*lab.Node) error {
+	return w.run(ctx, []call{{nodes[0], "cat /etc/corosync/corosync.conf", none}})
 }
 
 // conf is the configuration that clusterctl writes for nodes, and for one more that has no vote, unless that is nil.

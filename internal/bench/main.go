@@ -1,7 +1,8 @@
 //go:build linux
 
-// Bench compares clusterctl with its floor: the same work done by bare parallel ssh commands. It is no test and promises
-// nothing; both sides run on the same lab of real nodes, by turns, so that what disturbs one disturbs the other too.
+// Bench compares clusterctl with its floor, the same work done by bare parallel ssh commands, and, with --peers, with the
+// tools that are used for it otherwise: pcs, and crmsh as far as it goes. It is no test and promises nothing; all sides
+// run on the same lab of real nodes, by turns, so that what disturbs one disturbs the others too.
 package main
 
 import (
@@ -18,53 +19,71 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"clusterctl/internal/lab"
+	"clusterctl/ssh"
 )
 
 func main() {
-	repetitions := flag.Int("n", 3, "`how often` each side does everything")
-	tool := flag.String("clusterctl", "bin/clusterctl", "the `program` to measure")
-	suite := flag.String("suite", "bookworm", "the Debian release on the nodes: bookworm or trixie")
+	var o options
+	flag.IntVar(&o.repetitions, "n", 3, "`how often` each side does everything")
+	flag.StringVar(&o.tool, "clusterctl", "bin/clusterctl", "the `program` to measure")
+	flag.StringVar(&o.suite, "suite", "bookworm", "the Debian release on the nodes: bookworm or trixie")
+	flag.BoolVar(&o.peers, "peers", false, "also measure pcs and crmsh, on nodes that have pacemaker")
+	flag.StringVar(&o.json, "json", "", "also write the results to a `file`, as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, *repetitions, *tool, *suite); err != nil {
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, repetitions int, tool, suite string) (err error) {
-	if repetitions < 1 {
-		return fmt.Errorf("-n %d: use 1 or more", repetitions)
+type options struct {
+	repetitions       int
+	tool, suite, json string
+	peers             bool
+}
+
+func run(ctx context.Context, o options) (err error) {
+	if o.repetitions < 1 {
+		return fmt.Errorf("-n %d: use 1 or more", o.repetitions)
 	}
-	if tool, err = filepath.Abs(tool); err != nil {
+	if o.tool, err = filepath.Abs(o.tool); err != nil {
 		return err
 	}
-	startup, err := measureStartup(ctx, tool)
+	startup, err := measureStartup(ctx, o.tool)
 	if err != nil {
 		return err
 	}
-	l, err := lab.Up(ctx, lab.Options{Name: fmt.Sprintf("bench-%d", os.Getpid()), Nodes: 8, Suite: suite, Log: logf})
+	with := lab.Options{Name: fmt.Sprintf("bench-%d", os.Getpid()), Nodes: 8, Suite: o.suite, Log: logf}
+	if o.peers {
+		with.Packages = peerPackages
+	}
+	l, err := lab.Up(ctx, with)
 	if err != nil {
 		return fmt.Errorf("start a lab: %w", err)
 	}
 	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
 
-	b := &bench{Lab: l, tool: tool, times: map[string]map[side][]time.Duration{}}
+	b := &bench{Lab: l, options: o, report: newReport()}
 	if err := b.keep(ctx); err != nil {
 		return err
 	}
-	check, err := b.measureCheck(ctx, repetitions)
-	if err != nil {
+	b.Startup = startup
+	sides := []side{clusterctl, floor}
+	if o.peers {
+		if err := b.introduce(ctx); err != nil {
+			return err
+		}
+		sides = append(sides, paced, pcs)
+	} else if b.Check, err = b.measureCheck(ctx); err != nil {
 		return err
 	}
-	sides := []side{clusterctl, floor}
-	for i := range repetitions {
-		logf("repetition %d of %d", i+1, repetitions)
+	for i := range o.repetitions {
+		logf("repetition %d of %d", i+1, o.repetitions)
 		for _, s := range sides {
 			if err := b.live(ctx, s); err != nil {
 				return err
@@ -72,17 +91,15 @@ func run(ctx context.Context, repetitions int, tool, suite string) (err error) {
 		}
 		slices.Reverse(sides)
 	}
-	machine, err := b.machine(ctx)
-	if err != nil {
+	if b.Machine, err = b.machine(ctx); err != nil {
 		return err
 	}
-	fmt.Println(machine)
-	if err := b.print(); err != nil {
-		return err
+	if o.json != "" {
+		if err := b.writeJSON(o.json); err != nil {
+			return err
+		}
 	}
-	fmt.Println(check)
-	fmt.Println(startup)
-	return nil
+	return b.print(os.Stdout)
 }
 
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
@@ -93,14 +110,17 @@ type side string
 const (
 	clusterctl side = "clusterctl"
 	floor      side = "floor"
+	paced      side = "clusterctl with pacemaker"
+	pcs        side = "pcs"
 )
 
 // bench is a lab, and what was measured in it.
 type bench struct {
 	*lab.Lab
-	tool  string // clusterctl's file
-	order []string
-	times map[string]map[side][]time.Duration // by operation
+	options
+	*report
+	what string // is being measured
+	by   side
 }
 
 // looks is how often a life looks at the status of each of its clusters.
@@ -108,37 +128,50 @@ const looks = 3
 
 // live takes a cluster through its life: three nodes become four, and three again; then, from nothing, eight are one.
 func (b *bench) live(ctx context.Context, s side) error {
-	work := map[side]worker{clusterctl: &toolWorker{b}, floor: &floorWorker{bench: b}}[s]
+	work := map[side]worker{
+		clusterctl: &toolWorker{b}, floor: &floorWorker{bench: b},
+		paced: &pacedWorker{toolWorker{b}}, pcs: &pcsWorker{b},
+	}[s]
 	three, eight, fourth := b.Nodes()[:3], b.Nodes(), b.Nodes()[3]
-	fresh := func() error { return b.fresh(ctx, eight) }
-	change := func(what string, do func() error) func() error {
+	four := append(slices.Clone(three), fourth)
+	fresh := func() error { return work.fresh(ctx, eight) }
+	// change does something after which so many nodes are members.
+	change := func(what string, members []*lab.Node, do func(context.Context) error) func() error {
 		return func() error {
-			if err := b.measure(what, s, do); err != nil {
+			if err := b.measure(ctx, what, s, members, do); err != nil {
 				return err
 			}
 			return b.settle(ctx, what, s)
 		}
 	}
-	look := func(what string, nodes []*lab.Node) func() error {
+	look := func(what string, do func(context.Context) error) func() error {
 		return func() error {
 			for range looks {
-				if err := b.measure(what, s, func() error { return work.status(ctx, nodes) }); err != nil {
+				if err := b.measure(ctx, what, s, nil, do); err != nil {
 					return err
 				}
 			}
 			return nil
 		}
 	}
-	for _, step := range []func() error{
+	steps := []func() error{
 		fresh,
-		change("create of 3", func() error { return work.create(ctx, three) }),
-		look("status of 3", three),
-		change("add of 1 to 3", func() error { return work.add(ctx, three, fourth) }),
-		change("delnode of 1 of 4", func() error { return work.delnode(ctx, three, fourth) }),
+		change("create of 3", three, func(ctx context.Context) error { return work.create(ctx, three) }),
+		look("status of 3", func(ctx context.Context) error { return work.status(ctx, three) }),
+		change("add of 1 to 3", four, func(ctx context.Context) error { return work.add(ctx, three, fourth) }),
+		change("delnode of 1 of 4", three, func(ctx context.Context) error { return work.delnode(ctx, three, fourth) }),
+	}
+	if b.peers {
+		steps = append(steps,
+			change("link remove, of 3", nil, func(ctx context.Context) error { return work.removeLink(ctx, three) }),
+			change("link add, of 3", nil, func(ctx context.Context) error { return work.addLink(ctx, three) }),
+			look("configuration shown", func(ctx context.Context) error { return work.show(ctx, three) }))
+	}
+	for _, step := range append(steps,
 		fresh,
-		change("create of 8", func() error { return work.create(ctx, eight) }),
-		look("status of 8", eight),
-	} {
+		change("create of 8", eight, func(ctx context.Context) error { return work.create(ctx, eight) }),
+		look("status of 8", func(ctx context.Context) error { return work.status(ctx, eight) }),
+	) {
 		if err := step(); err != nil {
 			return err
 		}
@@ -148,25 +181,44 @@ func (b *bench) live(ctx context.Context, s side) error {
 
 // worker is one side's way to do the operations. nodes are those of the cluster that stay throughout.
 type worker interface {
+	fresh(ctx context.Context, nodes []*lab.Node) error // makes them what they are before a create
 	create(ctx context.Context, nodes []*lab.Node) error
 	add(ctx context.Context, nodes []*lab.Node, another *lab.Node) error
 	delnode(ctx context.Context, nodes []*lab.Node, other *lab.Node) error
 	status(ctx context.Context, nodes []*lab.Node) error
+	removeLink(ctx context.Context, nodes []*lab.Node) error // link 1
+	addLink(ctx context.Context, nodes []*lab.Node) error
+	show(ctx context.Context, nodes []*lab.Node) error
 }
 
-// measure notes how long an operation takes by the clock on the wall.
-func (b *bench) measure(what string, s side, do func() error) error {
+// measure notes how long an operation takes by the clock on the wall and, where it is to have members and the side goes
+// on to do other things, when they were quorate.
+func (b *bench) measure(ctx context.Context, what string, s side, members []*lab.Node, do func(context.Context) error) error {
+	quorate := make(chan error, 1)
+	watched := members != nil && (s == pcs || s == paced)
 	began := time.Now()
-	if err := do(); err != nil {
+	var formed time.Duration
+	if watched {
+		go func() {
+			_, err := members[0].Run(ctx, "timeout 120 sh -c "+ssh.Quote(await(len(members), len(members))))
+			formed = time.Since(began)
+			quorate <- err
+		}()
+	}
+	b.what, b.by = what, s
+	if err := do(ctx); err != nil {
 		return fmt.Errorf("%s by %s: %w", what, s, err)
 	}
 	took := time.Since(began)
-	logf("%-18s %-10s %.3f s", what, s, took.Seconds())
-	if b.times[what] == nil {
-		b.order = append(b.order, what)
-		b.times[what] = map[side][]time.Duration{}
+	logf("%-20s %-26s %.3f s", what, s, took.Seconds())
+	b.note(what, s, took)
+	if watched {
+		if err := <-quorate; err != nil {
+			return fmt.Errorf("%s by %s: not quorate: %w", what, s, err)
+		}
+		logf("%-20s %-26s %.3f s", "", "... quorate", formed.Seconds())
+		b.note(what+", quorate", s, formed)
 	}
-	b.times[what][s] = append(b.times[what][s], took)
 	return nil
 }
 
@@ -177,19 +229,28 @@ func (b *bench) keep(ctx context.Context) error {
 	return b.each(ctx, b.Nodes(), "cp -a /etc/corosync "+pristine)
 }
 
-// fresh makes nodes what they were when they came up, as far as either side changes them: with Debian's default
-// configuration, which runs. Their boots are not part of what is compared.
+// fresh makes nodes what they were when they came up, as far as any side changes them: with Debian's default
+// configuration, which runs. Their boots are not part of what is compared. Beside peers nothing runs and nothing is
+// configured, which is what pcs begins with.
 func (b *bench) fresh(ctx context.Context, nodes []*lab.Node) error {
-	err := b.each(ctx, nodes, `set -e
-systemctl stop corosync
-rm -rf /etc/corosync /var/lib/corosync/* /var/lib/clusterctl
-cp -a `+pristine+` /etc/corosync
+	script := clear + `
+cp -a ` + pristine + ` /etc/corosync
 systemctl -q enable corosync
-systemctl reset-failed corosync
-systemctl start corosync`)
+systemctl start corosync`
+	if b.peers {
+		script = clear + "\nmkdir /etc/corosync"
+	}
+	err := b.each(ctx, nodes, script)
 	time.Sleep(rest)
 	return err
 }
+
+// clear ends what runs on a node, and forgets its cluster.
+const clear = `set -e
+systemctl list-unit-files -q pacemaker.service >/dev/null && systemctl -q disable --now pacemaker
+systemctl -q disable --now corosync
+systemctl reset-failed
+rm -rf /etc/corosync /etc/pacemaker/authkey /var/lib/corosync/* /var/lib/clusterctl /var/lib/pacemaker/cib/* /var/lib/pacemaker/pengine/*`
 
 // rest is what the machine gets to be done with what went before.
 const rest = time.Second
@@ -198,8 +259,8 @@ const rest = time.Second
 // next operation on equal terms, and a side whose work is no good is found out.
 func (b *bench) settle(ctx context.Context, what string, s side) error {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(rest / 4) {
-		out, err := b.output(ctx, b.tool, "-H", b.Nodes()[0].Name(), "status")
-		if err == nil {
+		out, err := b.output(ctx, b.tool, "-H", b.Nodes()[0].Name(), "status", "-o", "json")
+		if err == nil || out != "" && !strings.Contains(out, `"severity": "error"`) { // pcs has nothing start at boot, of which is warned
 			time.Sleep(rest)
 			return nil
 		}
@@ -227,21 +288,28 @@ func (b *bench) each(ctx context.Context, nodes []*lab.Node, script string) erro
 
 // output runs a program beside the nodes, as an admin does.
 func (b *bench) output(ctx context.Context, name string, args ...string) (string, error) {
+	out, _, err := b.outputs(ctx, name, args...)
+	return out, err
+}
+
+// outputs is output with standard error as well.
+func (b *bench) outputs(ctx context.Context, name string, args ...string) (string, string, error) {
 	cmd := b.Command(ctx, name, args...)
 	cmd.WaitDelay = time.Second // what the program started may hold the output open; it ends with the lab
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String()))
+		return out.String(), errs.String(), fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String()))
 	}
-	return out.String(), nil
+	return out.String(), errs.String(), nil
 }
 
 // toolWorker is clusterctl, on the machine of an admin who made the cluster with it.
 type toolWorker struct{ *bench }
 
 func (w *toolWorker) run(ctx context.Context, args ...string) error {
-	_, err := w.output(ctx, w.tool, args...)
+	_, log, err := w.outputs(ctx, w.tool, append(args, "-v")...)
+	w.ask(parseAsked(log))
 	return err
 }
 
@@ -266,31 +334,25 @@ func (w *toolWorker) delnode(ctx context.Context, _ []*lab.Node, other *lab.Node
 
 func (w *toolWorker) status(ctx context.Context, _ []*lab.Node) error { return w.run(ctx, "status") }
 
-// print writes the table.
-func (b *bench) print() error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "OPERATION\tCLUSTERCTL\tFLOOR\tRATIO\tSPREAD OF BOTH")
-	for _, what := range b.order {
-		c, f := b.times[what][clusterctl], b.times[what][floor]
-		fmt.Fprintf(w, "%s\t%.2f s\t%.2f s\t%.2f\t%s, %s\n", what, median(c).Seconds(), median(f).Seconds(),
-			median(c).Seconds()/median(f).Seconds(), spread(c), spread(f))
-	}
-	return w.Flush()
+func (w *toolWorker) removeLink(ctx context.Context, _ []*lab.Node) error {
+	return w.run(ctx, "link", "remove", "1")
 }
 
-func median(times []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(times))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+func (w *toolWorker) addLink(ctx context.Context, _ []*lab.Node) error {
+	return w.run(ctx, "link", "add", "1", w.Net(1).String())
 }
 
-func spread(times []time.Duration) string {
-	return fmt.Sprintf("%.2f–%.2f", slices.Min(times).Seconds(), slices.Max(times).Seconds())
+func (w *toolWorker) show(ctx context.Context, _ []*lab.Node) error {
+	return w.run(ctx, "conf", "show")
 }
 
 // machine says on what all this was measured.
 func (b *bench) machine(ctx context.Context) (string, error) {
-	corosync, err := b.Nodes()[0].Run(ctx, "corosync -v | sed -n \"1s/.*version '\\(.*\\)'.*/\\1/p\"")
+	versions := "corosync -v | sed -n \"1s/.*version '\\(.*\\)'.*/corosync \\1/p\""
+	if b.peers {
+		versions += "; pacemakerd --version | sed -n 1p; echo pcs $(pcs --version)"
+	}
+	installed, err := b.Nodes()[0].Run(ctx, versions)
 	if err != nil {
 		return "", err
 	}
@@ -303,12 +365,12 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	lines := append(strings.Split(client, "\n"), "", "") // some processors do not say what they are
-	return fmt.Sprintf("%s; %s; Linux %s; %d × %s; nodes: Debian %s, corosync %s", strings.TrimSpace(version), lines[0], lines[1],
-		runtime.NumCPU(), lines[2], b.Suite(), strings.TrimSpace(corosync)), nil
+	return fmt.Sprintf("%s; %s; Linux %s; %d × %s; nodes: Debian %s, %s", strings.TrimSpace(version), lines[0], lines[1],
+		runtime.NumCPU(), lines[2], b.Suite(), strings.ReplaceAll(strings.TrimSpace(installed), "\n", ", ")), nil
 }
 
 // measureCheck says how long a check of nodes takes that are no cluster yet. It has no floor: nobody does that by hand.
-func (b *bench) measureCheck(ctx context.Context, repetitions int) (string, error) {
+func (b *bench) measureCheck(ctx context.Context) (string, error) {
 	args := []string{"check", "--quick"}
 	for _, n := range b.Nodes() {
 		args = append(args, n.Name())
@@ -317,7 +379,7 @@ func (b *bench) measureCheck(ctx context.Context, repetitions int) (string, erro
 		args = append(args, "--link", b.Net(link).String())
 	}
 	var times []time.Duration
-	for range repetitions {
+	for range b.repetitions {
 		began := time.Now()
 		if out, err := b.output(ctx, b.tool, args...); err != nil {
 			return "", fmt.Errorf("check: %w\n%s", err, out)
