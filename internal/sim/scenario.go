@@ -61,12 +61,8 @@ func Scenarios() []Scenario {
 		{Name: "conf-sync-ahead", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("")},
 		{Name: "conf-sync-from", Machines: 3, Members: 3, Ahead: "n3", Plan: Sync("n3")},
 		{Name: "key-rotate", Machines: 3, Members: 3, Plan: Rotate},
-		{Name: "link-add", Machines: 3, Members: 3, Plan: Change("clusterctl link add 2 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
-			return cluster.PlanLinkAdd(cluster.LinkChange{Number: 2, Network: network}, v)
-		})},
-		{Name: "link-remove", Machines: 3, Members: 3, Plan: Change("clusterctl link remove 1", func(v *cluster.View) (*cluster.Plan, error) {
-			return cluster.PlanLinkRemove(cluster.LinkChange{Number: 1}, v)
-		})},
+		{Name: "link-add", Machines: 3, Members: 3, Plan: LinkAdd},
+		{Name: "link-remove", Machines: 3, Members: 3, Plan: LinkRemove},
 		{Name: "link-set", Machines: 3, Members: 3, Plan: Change("clusterctl link set 1 --network 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
 			return cluster.PlanLinkSet(cluster.LinkChange{Number: 1, Network: network}, v)
 		})},
@@ -261,6 +257,20 @@ func Start(names ...string) Command {
 	return Change("clusterctl start "+strings.Join(names, " "), func(v *cluster.View) (*cluster.Plan, error) {
 		return cluster.PlanStart(cluster.ServiceSpec{Nodes: names}, v)
 	})
+}
+
+// LinkAdd adds link 2 to the cluster of n1.
+func LinkAdd(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+	return Change("clusterctl link add 2 10.0.2.0/24", func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanLinkAdd(cluster.LinkChange{Number: 2, Network: network}, v)
+	})(ctx, c)
+}
+
+// LinkRemove takes link 1 from the cluster of n1.
+func LinkRemove(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
+	return Change("clusterctl link remove 1", func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanLinkRemove(cluster.LinkChange{Number: 1}, v)
+	})(ctx, c)
 }
 
 // ring1 gives nodes other addresses on link 1, in the network that begins so, or none.

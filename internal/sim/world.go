@@ -99,6 +99,9 @@ func (w *World) Time(seed uint64) {
 	go w.run()
 }
 
+// Record has all calls that end from now on appended to a list.
+func (w *World) Record(calls *[]Call) { w.trace = calls }
+
 // Close ends a world that has Time.
 func (w *World) Close() {
 	w.mu.Lock()
