@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit fuzz sim faults bench bench-peers oracle lint cross docs setup clean
+.PHONY: build demo test unit fuzz sim faults bench bench-peers bench-scale oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -57,6 +57,10 @@ bench: setup build
 # The same beside pcs, on nodes that have it: docs/performance.md. Half an hour.
 bench-peers: setup build
 	$(GO) run ./internal/bench --peers --json dist/bench-peers.json
+
+# What clusters of 2 to 16 real nodes cost; ten minutes.
+bench-scale: setup build
+	$(GO) run ./internal/bench --scale --json dist/bench-scale.json
 
 # corosyncconf held to corosync -t of each Debian: N new configurations, or those
 # of a SEED once more.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -174,11 +175,20 @@ func (w *floorWorker) relink(ctx context.Context, nodes []*lab.Node, links int) 
 			lines = append(lines, line)
 		}
 	}
-	if err := w.write("relinked", []byte(strings.Join(lines, ""))); err != nil {
+	return w.rollOut(ctx, nodes, []byte(strings.Join(lines, "")))
+}
+
+func (w *floorWorker) confSet(ctx context.Context, nodes []*lab.Node) error {
+	return w.rollOut(ctx, nodes, bytes.Replace(w.conf(nodes, nil), []byte("\ttransport:"), []byte("\ttoken: 4000\n\ttransport:"), 1))
+}
+
+// rollOut has the cluster run a configuration.
+func (w *floorWorker) rollOut(ctx context.Context, nodes []*lab.Node, conf []byte) error {
+	if err := w.write("conf", conf); err != nil {
 		return err
 	}
 	runs := fmt.Sprintf("until [ $(corosync-cmapctl -g totem.config_version | sed 's/.* //') = %d ]; do sleep 0.05; done", w.version)
-	return w.run(ctx, same(nodes, putConf, "relinked"), []call{{nodes[0], then(reload, runs), none}})
+	return w.run(ctx, same(nodes, putConf, "conf"), []call{{nodes[0], then(reload, runs), none}})
 }
 
 func (w *floorWorker) show(ctx context.Context, nodes []*lab.Node) error {

@@ -31,6 +31,7 @@ func main() {
 	flag.StringVar(&o.tool, "clusterctl", "bin/clusterctl", "the `program` to measure")
 	flag.StringVar(&o.suite, "suite", "bookworm", "the Debian release on the nodes: bookworm or trixie")
 	flag.BoolVar(&o.peers, "peers", false, "also measure pcs and crmsh, on nodes that have pacemaker")
+	flag.BoolVar(&o.scale, "scale", false, "measure clusters of 2 to 16 nodes instead")
 	flag.StringVar(&o.json, "json", "", "also write the results to a `file`, as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -44,7 +45,7 @@ func main() {
 type options struct {
 	repetitions       int
 	tool, suite, json string
-	peers             bool
+	peers, scale      bool
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -62,6 +63,9 @@ func run(ctx context.Context, o options) (err error) {
 	if o.peers {
 		with.Packages = peerPackages
 	}
+	if o.scale {
+		with.Nodes = slices.Max(sizes)
+	}
 	l, err := lab.Up(ctx, with)
 	if err != nil {
 		return fmt.Errorf("start a lab: %w", err)
@@ -73,8 +77,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	b.Startup = startup
-	sides := []side{clusterctl, floor}
-	if o.peers {
+	sides, live, write := []side{clusterctl, floor}, b.live, b.print
+	if o.scale {
+		live, write = b.grow, b.printScale
+	} else if o.peers {
 		if err := b.introduce(ctx); err != nil {
 			return err
 		}
@@ -85,7 +91,7 @@ func run(ctx context.Context, o options) (err error) {
 	for i := range o.repetitions {
 		logf("repetition %d of %d", i+1, o.repetitions)
 		for _, s := range sides {
-			if err := b.live(ctx, s); err != nil {
+			if err := live(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -99,7 +105,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	return b.print(os.Stdout)
+	return write(os.Stdout)
 }
 
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
@@ -123,26 +129,43 @@ type bench struct {
 	by   side
 }
 
+// worker is who does the work for a side.
+func (b *bench) worker(s side) worker {
+	switch s {
+	case floor:
+		return &floorWorker{bench: b}
+	case paced:
+		return &pacedWorker{toolWorker{b}}
+	case pcs:
+		return &pcsWorker{b}
+	}
+	return &toolWorker{b}
+}
+
+// change measures something that changes the cluster, and waits until all is well again.
+func (b *bench) change(ctx context.Context, what string, s side, members []*lab.Node, do func(context.Context) error) error {
+	if err := b.measure(ctx, what, s, members, do); err != nil {
+		return err
+	}
+	if s == paced {
+		if err := b.unfence(ctx); err != nil {
+			return err
+		}
+	}
+	return b.settle(ctx, what, s)
+}
+
 // looks is how often a life looks at the status of each of its clusters.
 const looks = 3
 
 // live takes a cluster through its life: three nodes become four, and three again; then, from nothing, eight are one.
 func (b *bench) live(ctx context.Context, s side) error {
-	work := map[side]worker{
-		clusterctl: &toolWorker{b}, floor: &floorWorker{bench: b},
-		paced: &pacedWorker{toolWorker{b}}, pcs: &pcsWorker{b},
-	}[s]
+	work := b.worker(s)
 	three, eight, fourth := b.Nodes()[:3], b.Nodes(), b.Nodes()[3]
 	four := append(slices.Clone(three), fourth)
 	fresh := func() error { return work.fresh(ctx, eight) }
-	// change does something after which so many nodes are members.
 	change := func(what string, members []*lab.Node, do func(context.Context) error) func() error {
-		return func() error {
-			if err := b.measure(ctx, what, s, members, do); err != nil {
-				return err
-			}
-			return b.settle(ctx, what, s)
-		}
+		return func() error { return b.change(ctx, what, s, members, do) }
 	}
 	look := func(what string, do func(context.Context) error) func() error {
 		return func() error {
@@ -189,6 +212,7 @@ type worker interface {
 	removeLink(ctx context.Context, nodes []*lab.Node) error // link 1
 	addLink(ctx context.Context, nodes []*lab.Node) error
 	show(ctx context.Context, nodes []*lab.Node) error
+	confSet(ctx context.Context, nodes []*lab.Node) error // another token timeout
 }
 
 // measure notes how long an operation takes by the clock on the wall and, where it is to have members and the side goes
@@ -340,6 +364,10 @@ func (w *toolWorker) removeLink(ctx context.Context, _ []*lab.Node) error {
 
 func (w *toolWorker) addLink(ctx context.Context, _ []*lab.Node) error {
 	return w.run(ctx, "link", "add", "1", w.Net(1).String())
+}
+
+func (w *toolWorker) confSet(ctx context.Context, _ []*lab.Node) error {
+	return w.run(ctx, "conf", "set", "totem.token", "4000")
 }
 
 func (w *toolWorker) show(ctx context.Context, _ []*lab.Node) error {

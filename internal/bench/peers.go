@@ -83,6 +83,10 @@ func (w *pcsWorker) addLink(ctx context.Context, nodes []*lab.Node) error {
 	return w.run(ctx, args...)
 }
 
+func (w *pcsWorker) confSet(ctx context.Context, _ []*lab.Node) error {
+	return w.run(ctx, "cluster", "config", "update", "totem", "token=4000")
+}
+
 func (w *pcsWorker) show(ctx context.Context, _ []*lab.Node) error {
 	return w.run(ctx, "cluster", "config", "show")
 }
@@ -94,5 +98,12 @@ func (w *pacedWorker) fresh(ctx context.Context, nodes []*lab.Node) error {
 	if err := w.toolWorker.fresh(ctx, nodes); err != nil {
 		return err
 	}
-	return w.each(ctx, nodes, "rm -r /etc/corosync; cp -a "+pristine+" /etc/corosync; systemctl -q enable corosync pacemaker; systemctl start corosync pacemaker")
+	return w.each(ctx, nodes, "rm -r /etc/corosync; cp -a "+pristine+" /etc/corosync; systemctl -q enable corosync pacemaker; systemctl start corosync pacemaker\n"+
+		"until crm_mon -1 | grep -q Online; do sleep 0.2; done")
+}
+
+// unfence turns fencing off, with which clusterctl stops no node where pacemaker runs: pcs would.
+func (b *bench) unfence(ctx context.Context) error {
+	_, err := b.Nodes()[0].Run(ctx, "crm_attribute -q -n stonith-enabled -v false")
+	return err
 }

@@ -126,7 +126,7 @@ func (r *report) traffic() []traffic {
 	return rows
 }
 
-// print writes the tables, as they are in docs/performance.md.
+// print writes the tables as they are in docs/performance.md.
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "%s\n\n", r.Machine)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
