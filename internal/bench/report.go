@@ -24,6 +24,7 @@ type report struct {
 
 	order []string
 	times map[string]map[side][]time.Duration        // by operation
+	gave  []string                                   // who did not get to the end of what
 	asked map[string]map[side]map[string]ssh.Traffic // by operation; what was asked of each node, the last time
 }
 
@@ -38,6 +39,13 @@ func (r *report) note(what string, s side, took time.Duration) {
 		r.times[what] = map[side][]time.Duration{}
 	}
 	r.times[what][s] = append(r.times[what][s], took)
+}
+
+// give keeps that a side has given up.
+func (r *report) give(err error) {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	logf("%s", text)
+	r.gave = append(r.gave, text)
 }
 
 // ask keeps what the operation that is being measured has asked of the nodes.
@@ -92,7 +100,7 @@ type counts struct {
 
 // sides are all who did an operation, clusterctl first.
 func sides[T any](by map[side]T) []side {
-	all := []side{clusterctl, floor, paced, pcs}
+	all := []side{clusterctl, floor, paced, pcs, crmsh}
 	return slices.DeleteFunc(all, func(s side) bool { _, ok := by[s]; return !ok })
 }
 
@@ -150,13 +158,13 @@ func (r *report) print(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\n%s\n", strings.TrimSpace(r.Check+"\n"+r.Startup))
+	_, err := fmt.Fprintf(out, "\n%s\n", strings.TrimSpace(strings.Join(append(r.gave, r.Check, r.Startup), "\n")))
 	return err
 }
 
 // writeJSON writes the same to a file.
 func (r *report) writeJSON(name string) error {
-	data, err := json.MarshalIndent(map[string]any{"schema": 1, "machine": r.Machine, "results": r.results(), "asked": r.traffic()}, "", "  ")
+	data, err := json.MarshalIndent(map[string]any{"schema": 1, "machine": r.Machine, "results": r.results(), "asked": r.traffic(), "gave_up": r.gave}, "", "  ")
 	if err != nil {
 		return err
 	}
