@@ -575,7 +575,8 @@ func (r *run) do(ctx context.Context, step Step) error {
 	if step.Do.Want.Most {
 		return r.awaitMost(ctx, *step.Do.Want)
 	}
-	if err := r.await(ctx, *step.Do.Want); err != nil || !r.overheard(ctx, step.Do) {
+	said, err := r.awaited(ctx, *step.Do.Want)
+	if err != nil || !r.overheard(ctx, step.Do, said) {
 		return err
 	}
 	err = r.onNodes(step.Do, act)
@@ -588,8 +589,8 @@ func (r *run) do(ctx context.Context, step Step) error {
 // overheard tells whether a member expects more votes than what it runs says, and
 // goes on to: it was started with that before the reload and took over what the
 // others, who were quorate, expected then, and was apart from them in the reload. It
-// takes one more to have it expect what all do.
-func (r *run) overheard(ctx context.Context, a Act) bool {
+// takes one more to have it expect what all do. said is what the members said last.
+func (r *run) overheard(ctx context.Context, a Act, said map[string]*Runtime) bool {
 	f, err := corosyncconf.Parse(ConfPath, r.entry.Plan.Blobs[a.Conf])
 	if a.Conf == "" || err != nil || !slices.ContainsFunc(a.Ops, func(o Op) bool { return o.Kind == OpReload }) {
 		return false
@@ -598,18 +599,25 @@ func (r *run) overheard(ctx context.Context, a Act) bool {
 	if conf.Quorum.Device != nil { // whose votes come and go
 		return false
 	}
+	more := func(rt *Runtime) bool {
+		return rt.Err == nil && rt.Quorum.Expected > max(conf.ExpectedVotes(), rt.Quorum.Total)
+	}
 	for end := time.Now().Add(time.Second); ; { // word of it may be on its way
-		more := slices.ContainsFunc(a.Want.Members, func(m Member) bool {
-			rt, err := r.up(ctx, m.Name)
-			return err == nil && rt.Err == nil && rt.Quorum.Expected > max(conf.ExpectedVotes(), rt.Quorum.Total)
-		})
-		if !more || time.Now().After(end) {
-			return more
+		maps.DeleteFunc(said, func(_ string, rt *Runtime) bool { return !more(rt) })
+		if len(said) == 0 || time.Now().After(end) {
+			return len(said) > 0
 		}
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(pollLast):
+		}
+		for name := range said {
+			rt, err := r.up(ctx, name)
+			if err != nil {
+				rt = &Runtime{Err: err}
+			}
+			said[name] = rt
 		}
 	}
 }

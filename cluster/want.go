@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"clusterctl/quorum"
@@ -21,13 +22,21 @@ const (
 // await waits until every member of w that takes part sees what w wants, and
 // says what is missing where when the deadline comes.
 func (r *run) await(ctx context.Context, w Want) error {
+	_, err := r.awaited(ctx, w)
+	return err
+}
+
+// awaited is await that returns what the members then said, by name.
+func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
 	defer cancel()
 	members := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
 		return !slices.Contains(r.names(), m.Name) // away since before the operation
 	})
 	began := time.Now()
-	return each(members, func(m Member) error {
+	said := map[string]*Runtime{}
+	var mu sync.Mutex
+	err := each(members, func(m Member) error {
 		n, err := r.node(ctx, m.Name)
 		if err != nil {
 			cancel() // the others wait for it in vain
@@ -48,6 +57,9 @@ func (r *run) await(ctx context.Context, w Want) error {
 					break
 				}
 				if missing = w.missingLinks(m, rt); missing == "" {
+					mu.Lock()
+					defer mu.Unlock()
+					said[m.Name] = rt
 					return nil
 				}
 				if w.Soft && time.Since(began) > softLinks {
@@ -64,6 +76,7 @@ func (r *run) await(ctx context.Context, w Want) error {
 			}
 		}
 	})
+	return said, err
 }
 
 // awaitMost waits as await does, for those of the members that run corosync. When
