@@ -74,7 +74,7 @@ func (w *world) carryOut(t *testing.T, p *cluster.Plan) error {
 	for _, s := range p.Steps { // nothing in memory takes as long as a membership
 		for _, act := range append([]cluster.Act{s.Do}, s.Undo...) {
 			if act.Want != nil {
-				act.Want.Deadline = time.Second
+				act.Want.Deadline = 3 * time.Second
 			}
 		}
 	}
