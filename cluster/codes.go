@@ -62,6 +62,7 @@ const (
 	CodePmxcfs        Code = "pmxcfs"
 	CodeGuests        Code = "guests"
 	CodeLeftover      Code = "leftover"
+	CodeMigration     Code = "migration"
 	CodeHeld          Code = "held"
 	CodeQuorum        Code = "quorum"
 	CodeFence         Code = "fence"
@@ -179,10 +180,11 @@ func CodeTable() []CodeInfo {
 		{CodeMulticastName, Refused, "with multicast, what else in the network would disturb the cluster"},
 		{CodeClock, Refused, "clocks that are apart"},
 		{CodeDiskFull, Refused, "no room for the configuration and the journal on a node"},
-		{CodeLayout, Refused, "nodes of Proxmox VE and others in one cluster"},
+		{CodeLayout, Refused, "nodes of Proxmox VE and others in one cluster, or a command for Proxmox VE on another cluster"},
 		{CodePmxcfs, Refused, "Proxmox VE's cluster file system does not run, or cannot be written"},
 		{CodeGuests, Refused, "a node of Proxmox VE has guests whose configuration would be lost"},
 		{CodeLeftover, Refused, "what a node that left leaves behind in /etc/pve"},
+		{CodeMigration, Refused, "what Proxmox VE's datacenter.cfg says of migration does not do what it seems to"},
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
 		{CodeFence, Refused, "something on the node would fence it for what is asked"},

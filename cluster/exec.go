@@ -102,7 +102,7 @@ func timeLimit(ops []Op) time.Duration {
 	if slices.ContainsFunc(ops, moves) {
 		return moveTimeout
 	}
-	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPublish || o.Kind == OpPmxcfs }) {
+	if slices.ContainsFunc(ops, func(o Op) bool { return o.shares() || o.Kind == OpPmxcfs }) {
 		return pveTimeout
 	}
 	return stepTimeout
@@ -973,10 +973,10 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	groups := [][]string{a.Nodes}
 	if a.One {
 		groups = u.rings(ctx, a.Nodes)
-		if publishes(a) {
-			if u.short(ctx, a.Ops[0].Blob) && u.publishesAgain(step) {
-				return false, nil
-			}
+		if publishes(a) && u.short(ctx, a.Ops[0].Blob) && u.publishesAgain(step) {
+			return false, nil
+		}
+		if slices.ContainsFunc(a.Ops, Op.shares) {
 			groups = u.quorate(ctx, groups)
 		}
 		a.Nodes = slices.Concat(groups...)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"strings"
 )
 
 // For tests of what is decided from what nodes say.
@@ -10,6 +11,14 @@ var (
 	ParseFacts = parseFacts
 	Touched    = (*Plan).touched
 )
+
+// ReadMigration is what a datacenter.cfg means.
+func ReadMigration(text string) Migration { return parseDatacenter([]byte(text)).migration() }
+
+// SetMigration is a datacenter.cfg with another migration.
+func SetMigration(text string, s MigrationSpec) string {
+	return strings.Join(parseDatacenter([]byte(text)).set(s), "")
+}
 
 // Measured is a check of nodes that are to be a cluster, with what they would
 // have said and measured.

@@ -167,6 +167,7 @@ const (
 	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
 	OpReach   OpKind = "reach"   // see that each of the addresses Name answers
 	OpPublish OpKind = "publish" // put Blob into /etc/pve, if the node has it as its file; refused when what is there is not Base
+	OpShare   OpKind = "share"   // put Blob into /etc/pve as Path; refused when what is there is not Base, or, with Name back, left alone
 	OpPmxcfs  OpKind = "pmxcfs"  // restart pmxcfs: with its database (Name keep) or without (fresh), until /etc/pve/corosync.conf is Blob; out of the cluster (alone); or as it was (back)
 	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
 )
@@ -184,6 +185,9 @@ type Op struct {
 
 	Version uint64 `json:"version,omitempty"`
 }
+
+// shares tells whether it writes to /etc/pve, by pmxcfs.
+func (o Op) shares() bool { return o.Kind == OpPublish || o.Kind == OpShare }
 
 // Absent stands for the hash of a file that does not exist.
 const Absent = "absent"

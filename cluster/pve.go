@@ -25,6 +25,8 @@ type PVE struct {
 	LRM      string    // the state of HA's local resource manager; "": not known
 	Guests   []string  // ids of the virtual machines and containers that are configured on the node
 	Peers    []PVEPeer // the cluster as pmxcfs knows it, by name
+
+	Datacenter []byte // of PVEDatacenterPath; nil: there is none
 }
 
 // PVEPeer is a node as pmxcfs knows it.
@@ -43,13 +45,16 @@ func parsePVE(sec map[string]section) *PVE {
 	}
 	p := &PVE{Conf: FileState{Hash: Absent}}
 	mode, err := strconv.ParseUint(strings.TrimSpace(string(sec["pvelocal"].out)), 8, 32)
-	p.Mounted = string(sec["pve"].out) == "mounted" && err == nil && sec["pveguests"].status != killed
+	p.Mounted = string(sec["pve"].out) == "mounted" && err == nil && sec["pveguests"].status != killed && sec["pvedatacenter"].status != killed
 	p.Writable = p.Mounted && mode&0o200 != 0 // as PVE's own tools tell (Cluster.pm, check_cfs_quorum)
 	if hash, _, ok := strings.Cut(string(sec["pvehash"].out), " "); ok && sec["pvehash"].status == 0 {
 		p.Conf = FileState{Exists: true, Hash: hash}
 		if f, err := corosyncconf.Parse(PVEConfPath, sec["pveconf"].out); err == nil {
 			p.Version = f.ConfigVersion()
 		}
+	}
+	if s, ok := sec["pvedatacenter"]; ok && s.status == 0 {
+		p.Datacenter = s.out
 	}
 	for line := range strings.Lines(string(sec["pveguests"].out)) {
 		if id, ok := strings.CutSuffix(path.Base(strings.TrimSpace(line)), ".conf"); ok {

@@ -147,14 +147,14 @@ func TestPVECreatesWithoutTwoNode(t *testing.T) {
 func TestFactsOfProxmoxVE(t *testing.T) {
 	conf := "totem {\n  version: 2\n  config_version: 7\n}\n"
 	out := section("pve", 0, "mounted") + section("pvelocal", 0, "555") + section("pvehash", 0, cluster.Hash([]byte(conf))+"  /etc/pve/corosync.conf") +
-		section("pveconf", 0, conf) + section("pveguests", 2, "/etc/pve/nodes/n1/lxc:\n101.conf\n\n/etc/pve/nodes/n1/qemu-server:\n100.conf") +
+		section("pveconf", 0, conf) + section("pvedatacenter", 0, "keyboard: de\n\n") + section("pveguests", 2, "/etc/pve/nodes/n1/lxc:\n101.conf\n\n/etc/pve/nodes/n1/qemu-server:\n100.conf") +
 		section("pvemembers", 0, `{"nodename":"n1","version":4,"cluster":{"name":"prod","version":7,"nodes":2,"quorate":0},"nodelist":{"n2":{"id":2,"online":0},"n1":{"id":1,"online":1,"ip":"10.0.0.1"}}}`)
 	f, err := cluster.ParseFacts("n1", []byte(out+section("end", 0, "")), time.Now(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &cluster.PVE{Mounted: true, Conf: cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(conf))}, Version: 7,
-		Guests: []string{"101", "100"}, Peers: []cluster.PVEPeer{{Name: "n1", Online: true}, {Name: "n2"}}}
+		Datacenter: []byte("keyboard: de\n\n"), Guests: []string{"101", "100"}, Peers: []cluster.PVEPeer{{Name: "n1", Online: true}, {Name: "n2"}}}
 	if diff := cmp.Diff(want, f.PVE); diff != "" {
 		t.Error(diff)
 	}

@@ -121,3 +121,79 @@ func TestBondsAreFoundInFilesThatAreSourced(t *testing.T) {
 		t.Error("a command in the file was carried out")
 	}
 }
+
+// What is put into /etc/pve replaces what it was planned from, under the lock that
+// Proxmox VE takes for the file, and goes back only where it still is.
+func TestFilesAreSharedByPmxcfs(t *testing.T) {
+	const old, now = "a: 1\n", "a: 2\n"
+	tests := []struct {
+		name, is   string // "": there is none
+		blob, base string
+		back       bool
+		held       bool // by another
+		want, bak  string
+		status     string
+	}{
+		{name: "a file", is: old, blob: now, base: old, want: now, bak: old, status: "0"},
+		{name: "the first one", blob: now, want: now, status: "0"},
+		{name: "what is there already", is: now, blob: now, base: old, want: now, status: "0"},
+		{name: "changed meanwhile", is: "b\n", blob: now, base: old, want: "b\n", status: "77"},
+		{name: "locked", is: old, blob: now, base: old, held: true, want: old, status: "1"},
+		{name: "back", is: now, blob: old, base: now, back: true, want: old, bak: now, status: "0"},
+		{name: "back to none", is: now, base: now, back: true, bak: now, status: "0"},
+		{name: "back, when it was not done", is: old, blob: "c\n", base: now, back: true, held: true, want: old, status: "0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			pve, lock := dir+"/pve", dir+"/pve/priv/lock/file-datacenter_cfg"
+			hash := func(text string) string {
+				if text == "" {
+					return cluster.Absent
+				}
+				return cluster.Hash([]byte(text))
+			}
+			put := func(path, text string) {
+				t.Helper()
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			read := func(path string) string { text, _ := os.ReadFile(path); return string(text) } // "" if it is not there
+			if tt.is != "" {
+				put(pve+"/datacenter.cfg", tt.is)
+			}
+			put(dir+"/blobs/"+hash(tt.blob), tt.blob)
+			if tt.held {
+				put(lock+"/of-another", "")
+			}
+			name := ""
+			if tt.back {
+				name = "back"
+			}
+			script := strings.ReplaceAll(cluster.ChangeScript, "/etc/pve", pve) + `
+mounted() { true; }
+writable() { true; }
+sleep() { SECONDS=$((SECONDS + 100)); }
+E=$1 P=$2
+op_share "$P/datacenter.cfg" "$3" "$4" '' '' "$5" 2>/dev/null
+echo $?`
+			out := scripted(t, script, nil, dir, pve, hash(tt.blob), hash(tt.base), name)
+			if got := strings.TrimSpace(string(out)); got != tt.status {
+				t.Errorf("status %s, want %s", got, tt.status)
+			}
+			if got := read(pve + "/datacenter.cfg"); got != tt.want {
+				t.Errorf("it is %q, want %q", got, tt.want)
+			}
+			if got := read(pve + "/datacenter.cfg.bak"); got != tt.bak {
+				t.Errorf("kept is %q, want %q", got, tt.bak)
+			}
+			if _, err := os.Stat(lock); (err == nil) != tt.held {
+				t.Errorf("the lock is there: %v", err == nil)
+			}
+		})
+	}
+}

@@ -308,16 +308,21 @@ op_rekey() { # what runs counts, not what is installed; without it the reload fa
 }
 writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask the same)
   local mode
-  mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && grep -q ' /etc/pve fuse' /proc/mounts
+  mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && mounted
 }
+mounted() { grep -q ' /etc/pve fuse' /proc/mounts; }
 op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has already, and does not reload then
-  local out code end=$((SECONDS + 30)) locked=$((SECONDS + 130)) lock=/etc/pve/priv/lock/file-corosync_conf
   if ! is /etc/corosync/corosync.conf "$2"; then # it would be put on all nodes, and reloaded
     [ -z "$3" ] || fail "it does not have what is to be put into /etc/pve"
     return
   fi
+  op_share /etc/pve/corosync.conf "$2" "$3"
+}
+op_share() { # PATH BLOB BASE - - NAME
+  local out code end=$((SECONDS + 30)) locked=$((SECONDS + 130)) name=${1#/etc/pve/} lock
+  lock=/etc/pve/priv/lock/file-${name//[.\/]/_} # the one that Proxmox VE takes (Cluster.pm, cfs_lock_file)
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
-    out=$(publish /etc/pve/corosync.conf "$lock" "$2" "$3" 2>&1)
+    out=$(publish "$1" "$lock" "$2" "$3" "$6" 2>&1)
     code=$?
     case $code in 0 | 77) break ;; esac
     [ "$SECONDS" -lt "$end" ] || [ -d "$lock" ] && [ "$SECONDS" -lt "$locked" ] || break # one that was left behind ends by itself
@@ -325,9 +330,11 @@ op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has alrea
   done
   [ $code = 0 ] || { fail "$out"; return $code; }
 }
-publish() { # FILE LOCK BLOB BASE
+publish() { # FILE LOCK BLOB BASE HOW
   local code
+  mounted || { fail "pmxcfs does not run"; return; }
   is "$1" "$3" && return
+  [ "$5" != back ] || [ "$sum" = "$4" ] || return 0 # it was not put there, or others have changed it since
   writable || { fail "$1 cannot be written: pmxcfs has no quorum, or does not run"; return; }
   [ -d "${2%/*}" ] || mkdir -p "${2%/*}" || return
   mkdir "$2" 2>/dev/null || {
@@ -336,7 +343,8 @@ publish() { # FILE LOCK BLOB BASE
     return
   }
   digest "$1"
-  unchanged "$1" "$4" && { [ "$sum" = absent ] || cat "$1" >"$1.bak"; } && cat "$E/blobs/$3" >"$1.clusterctl" && mv -f "$1.clusterctl" "$1"
+  unchanged "$1" "$4" && { [ "$sum" = absent ] || cat "$1" >"$1.bak"; } &&
+    if [ "$3" = absent ]; then rm -f "$1"; else cat "$E/blobs/$3" >"$1.clusterctl" && mv -f "$1.clusterctl" "$1"; fi
   code=$?
   rmdir "$2"
   [ $code = 0 ] || return $code

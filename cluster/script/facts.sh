@@ -12,6 +12,8 @@ if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not 
       put pvelocal 0 "$out"
       run pvehash timeout -s KILL 3 sha256sum /etc/pve/corosync.conf
       run pveconf timeout -s KILL 3 cat /etc/pve/corosync.conf
+      out=$(timeout -s KILL 3 cat /etc/pve/datacenter.cfg 2>/dev/null; echo ".$?") # to its last byte
+      put pvedatacenter "${out##*.}" "${out%.*}"
       node=$(uname -n)
       run pvelrm timeout -s KILL 3 cat "/etc/pve/nodes/${node%%.*}/lrm_status"
       run pvemembers timeout -s KILL 3 cat /etc/pve/.members

@@ -146,7 +146,7 @@ could not be reached; 5 stopped midway (clusterctl op list); 64 usage; 130 inter
 	f.StringVar(&a.knownHosts, "known-hosts", "", "known_hosts `file` in place of ~/.ssh/known_hosts")
 	f.BoolVar(&a.ssh.AcceptNew, "accept-new-host-keys", false, "trust the key of a host seen for the first time")
 	f.BoolVar(&a.ssh.Sudo, "sudo", false, "become root with sudo -n on the nodes")
-	root.AddCommand(a.createCmd(), a.addCmd(), a.joinCmd(), a.delnodeCmd(), a.expectedCmd(), a.keyCmd(), a.statusCmd(), a.nodesCmd(), a.doctorCmd(), a.separateCmd(), a.startCmd(), a.stopCmd(), a.restartCmd(), a.enableCmd(true), a.enableCmd(false), a.linkCmd(), a.confCmd(), a.checkCmd(), a.probeCmd(), a.opCmd(), a.versionCmd())
+	root.AddCommand(a.createCmd(), a.addCmd(), a.joinCmd(), a.delnodeCmd(), a.expectedCmd(), a.keyCmd(), a.statusCmd(), a.nodesCmd(), a.doctorCmd(), a.separateCmd(), a.startCmd(), a.stopCmd(), a.restartCmd(), a.enableCmd(true), a.enableCmd(false), a.linkCmd(), a.confCmd(), a.checkCmd(), a.probeCmd(), a.pveCmd(), a.opCmd(), a.versionCmd())
 	root.SetHelpCommand(nil)
 	return root
 }

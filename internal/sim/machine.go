@@ -242,6 +242,9 @@ func (m *Machine) Facts() *cluster.Facts {
 		if text := m.Published(); text != "" {
 			f.PVE.Conf, f.PVE.Version = cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(text))}, m.w.config(text).version()
 		}
+		if text := m.Datacenter(); text != "" {
+			f.PVE.Datacenter = []byte(text)
+		}
 	}
 	if m.disk.full {
 		f.FreeKB["/etc"], f.FreeKB["/var/lib"] = 0, 0

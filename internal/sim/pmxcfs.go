@@ -13,6 +13,7 @@ import (
 // corosync.conf. Its database outlives it, and the machine.
 type pmxcfs struct {
 	db     string // corosync.conf in its database; "": none
+	center string // datacenter.cfg in its database; "": none
 	writes int    // how often the database was written: the highest is the cluster's
 	copied bool   // it has replaced the file of the machine
 	joined bool   // it was started with a corosync.conf; else it is by itself
@@ -31,6 +32,14 @@ func (m *Machine) Published() string {
 		return ""
 	}
 	return m.pve.db
+}
+
+// Datacenter is the datacenter.cfg in /etc/pve, "" when there is none.
+func (m *Machine) Datacenter() string { return m.pve.center }
+
+// SetDatacenter gives /etc/pve another datacenter.cfg, as Proxmox VE's own tools do.
+func (m *Machine) SetDatacenter(text string) {
+	m.pve.write(m.joint(), func(p *pmxcfs) { p.center = text })
 }
 
 // Publish gives /etc/pve another corosync.conf, by hand and without any rule.
@@ -64,17 +73,38 @@ func (m *Machine) writable() bool {
 // publish is a write to /etc/pve/corosync.conf, with what follows from it on every
 // node that is there.
 func (m *Machine) publish(text string) {
-	m.pve.db = text
-	m.pve.writes++
-	if !m.pve.joined {
-		return
-	}
-	for _, c := range m.corosync.members {
-		if o := c.m; o.pve != nil && o.Active("pve-cluster") && o.pve.joined {
-			o.pve.db, o.pve.writes = text, m.pve.writes
+	all := m.joint()
+	m.pve.write(all, func(p *pmxcfs) { p.db = text })
+	if m.pve.joined {
+		for _, o := range all {
 			o.copyOut(o == m)
 		}
 	}
+}
+
+// write changes a database, and with it those of the machines.
+func (p *pmxcfs) write(on []*Machine, change func(*pmxcfs)) {
+	p.writes++
+	change(p)
+	for _, o := range on {
+		o.pve.writes = p.writes
+		change(o.pve)
+	}
+}
+
+// joint are the machines that have one /etc/pve with this one, which is one of them
+// unless it is by itself.
+func (m *Machine) joint() []*Machine {
+	var all []*Machine
+	if m.corosync == nil || !m.pve.joined {
+		return nil
+	}
+	for _, c := range m.corosync.members {
+		if o := c.m; o.pve != nil && o.Active("pve-cluster") && o.pve.joined {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // copyOut is dcdb_sync_corosync_conf: the file of the machine becomes that of the
@@ -111,7 +141,7 @@ func (w *World) replicate(group []*corosync) {
 	best := slices.MaxFunc(with, func(a, b *Machine) int { return a.pve.writes - b.pve.writes }).pve
 	for _, m := range with {
 		if m.pve.db != best.db || m.pve.writes != best.writes {
-			m.pve.db, m.pve.writes = best.db, best.writes
+			m.pve.db, m.pve.center, m.pve.writes = best.db, best.center, best.writes
 			m.copyOut(false)
 		}
 	}
@@ -126,26 +156,43 @@ func (sh *shell) publish(o cluster.Op) error {
 		}
 		return nil
 	}
+	return sh.intoPVE(cluster.PVEConfPath, o, m.Published, m.publish)
+}
+
+// share is `op_share`, of datacenter.cfg.
+func (sh *shell) share(o cluster.Op) error {
+	return sh.intoPVE(o.Path, o, sh.m.Datacenter, sh.m.SetDatacenter)
+}
+
+func (sh *shell) intoPVE(path string, o cluster.Op, get func() string, set func(string)) error {
 	for range 60 {
 		if err := sh.at(time.Millisecond, 50*time.Millisecond); err != nil {
 			return err
 		}
-		switch is := cluster.Hash([]byte(m.Published())); {
-		case !m.writable():
-		case is == o.Blob:
+		is := cluster.Absent
+		if text := get(); text != "" {
+			is = cluster.Hash([]byte(text))
+		}
+		switch {
+		case !sh.m.Active("pve-cluster"):
+		case is == o.Blob, o.Name == "back" && is != o.Base:
 			return nil
+		case !sh.m.writable():
 		case o.Base != "" && is != o.Base:
-			return fmt.Errorf("%s was changed by someone else meanwhile", cluster.PVEConfPath)
+			return fmt.Errorf("%s was changed by someone else meanwhile", path)
+		case o.Blob == cluster.Absent:
+			set("")
+			return nil
 		default:
 			text, err := sh.blob(o.Blob)
 			if err == nil {
-				m.publish(text)
+				set(text)
 			}
 			return err
 		}
 		sh.pause(500 * time.Millisecond)
 	}
-	return fmt.Errorf("%s cannot be written: pmxcfs has no quorum, or does not run", cluster.PVEConfPath)
+	return fmt.Errorf("%s cannot be written: pmxcfs has no quorum, or does not run", path)
 }
 
 // pmxcfs is `op_pmxcfs`.
@@ -178,9 +225,9 @@ func (sh *shell) pmxcfs(o cluster.Op) error {
 	err := all(stop, save, func() error {
 		switch o.Name {
 		case "back":
-			m.pve.db, m.pve.writes = was.db, was.writes
+			m.pve.db, m.pve.center, m.pve.writes = was.db, was.center, was.writes
 		case "fresh":
-			m.pve.db, m.pve.writes = "", 0
+			m.pve.db, m.pve.center, m.pve.writes = "", "", 0
 		case "alone":
 			m.pve.db = ""
 			m.pve.writes++

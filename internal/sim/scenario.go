@@ -80,6 +80,7 @@ func Scenarios() []Scenario {
 		{Name: "pve-conf-set", Machines: 3, Members: 3, PVE: true, Plan: ConfSet("totem", "token", "5000")},
 		{Name: "pve-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
 		{Name: "pve-conf-sync-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
+		{Name: "pve-migration", Machines: 3, Members: 3, PVE: true, Plan: Migrate("10.0.2.0/24"), Rivals: []Command{Migrate("10.0.1.0/24")}},
 		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {
 			return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
 		})},
@@ -174,6 +175,18 @@ func final(p *cluster.Plan) []byte {
 		}
 	}
 	return last
+}
+
+// shared is the datacenter.cfg that a plan leads to, "" when it leaves it as it is.
+func shared(p *cluster.Plan) string {
+	for _, s := range p.Steps {
+		for _, op := range s.Do.Ops {
+			if op.Kind == cluster.OpShare {
+				return string(p.Blobs[op.Blob])
+			}
+		}
+	}
+	return ""
 }
 
 // Create makes a cluster of machines.
@@ -301,6 +314,14 @@ func Edit(command string, edit func(*corosyncconf.File) error) Command {
 // Rotate changes the key of the cluster of n1.
 func Rotate(ctx context.Context, c *cluster.Connector) (*cluster.Plan, map[string]cluster.Node, error) {
 	return Change("clusterctl key rotate", func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanRotate(newKey, v) })(ctx, c)
+}
+
+// Migrate has guests moved over a network.
+func Migrate(network string) Command {
+	return Change("clusterctl pve migration set --network "+network, func(v *cluster.View) (*cluster.Plan, error) {
+		p, _, err := cluster.PlanMigration(cluster.MigrationSpec{Network: network}, v)
+		return p, err
+	})
 }
 
 // Sync has all machines of the cluster of n1 have one file.

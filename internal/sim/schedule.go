@@ -147,6 +147,7 @@ type player struct {
 	before string
 	missed map[*Machine]bool // members that a plan was made without, since they were away
 	after  []string          // one for each who planned it
+	shared []string          // ... datacenter.cfg, "" when it is left as it is
 	rekeys bool              // the key is to change
 	done   bool              // the command was carried out at once
 	synced bool              // ... and what was left of it was put right by another one
@@ -394,6 +395,7 @@ func (p *player) command(ctx context.Context, a *Admin, command Command, main bo
 	p.spoil(plan)
 	p.mu.Lock()
 	p.after = append(p.after, string(final(plan)))
+	p.shared = append(p.shared, shared(plan))
 	p.rekeys = plan.Rekeys()
 	for _, m := range p.all[:p.sc.Members] {
 		if !slices.Contains(plan.NodeNames(), m.name) {
@@ -563,6 +565,7 @@ func (p *player) judge(ctx context.Context) {
 		p.Trouble("the file is neither that from before nor the planned one")
 	}
 	p.oneKey(p.config(conf))
+	p.oneDatacenter()
 	p.mu.Unlock()
 	if conf == "" || len(p.o.Troubles) > 0 {
 		return
@@ -595,6 +598,24 @@ func (p *player) oneKey(conf *config) {
 		p.Trouble("the nodes have the old key still")
 	case p.undone && len(p.after) == 1 && is:
 		p.Trouble("the nodes have the new key, although all was taken back")
+	}
+}
+
+// oneDatacenter checks that all nodes have the same datacenter.cfg: the planned one
+// when the change was carried out, and as before none when it was taken back.
+func (p *player) oneDatacenter() {
+	for _, m := range p.all {
+		if m.corosync == nil || m.pve == nil {
+			continue
+		}
+		switch text, alone := m.Datacenter(), len(p.after) == 1; {
+		case text != p.all[0].Datacenter():
+			p.Trouble(m.name + " has another datacenter.cfg than " + p.all[0].name)
+		case text != "" && !slices.Contains(p.shared, text):
+			p.Trouble(m.name + " has a datacenter.cfg that was not planned")
+		case alone && p.done && text != p.shared[0] || alone && p.undone && text != "":
+			p.Trouble(fmt.Sprintf("%s has the datacenter.cfg %q", m.name, text))
+		}
 	}
 }
 

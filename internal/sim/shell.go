@@ -609,6 +609,8 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.quick()
 	case cluster.OpPublish:
 		return sh.publish(o)
+	case cluster.OpShare:
+		return sh.share(o)
 	case cluster.OpPmxcfs:
 		return sh.pmxcfs(o)
 	case cluster.OpReach:
