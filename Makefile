@@ -32,7 +32,7 @@ unit:
 FUZZTIME ?= 2m
 fuzz:
 	$(GO) test ./corosyncconf -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime 10m
-	for f in FuzzEdit FuzzSet FuzzSetByPath FuzzCompare; do $(GO) test ./corosyncconf -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
+	for f in FuzzEdit FuzzSet FuzzSetByPath FuzzCompare FuzzPVE; do $(GO) test ./corosyncconf -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 # Random schedules of faults in the simulator, and every single fault.
 SEEDS ?= 100000

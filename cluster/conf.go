@@ -429,7 +429,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 // noWorse refuses a configuration with errors that the present one does not
 // have, and warns of new warnings.
 func (v *View) noWorse(ps *Problems, wanted *corosyncconf.File) {
-	for _, f := range corosyncconf.Worse(v.Conf, wanted, corosyncconf.Target{Release: release(v.reached())}) {
+	for _, f := range corosyncconf.Worse(v.Conf, wanted, v.Target()) {
 		if f.Severity == corosyncconf.Bad {
 			ps.add(CodeConfigInvalid, "", f.Remedy, "%s: %s", f.Code, f.Message)
 		} else {

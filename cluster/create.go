@@ -320,7 +320,11 @@ func (s CreateSpec) config(nodes []corosyncconf.Node, facts []*Facts) (*corosync
 			version = max(version, f.Conf.File.ConfigVersion())
 		}
 	}
-	f, err := corosyncconf.Parse(ConfPath, []byte("# Written by clusterctl, which keeps comments and formatting when it edits this file.\n"))
+	head := "# Written by clusterctl, which keeps comments and formatting when it edits this file.\n"
+	if len(facts) > 0 && facts[0].PVE != nil { // whose own tools do not
+		head = ""
+	}
+	f, err := corosyncconf.Parse(ConfPath, []byte(head))
 	if err != nil {
 		return nil, fmt.Errorf("write corosync.conf: %w", err)
 	}

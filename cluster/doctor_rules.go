@@ -700,7 +700,10 @@ var biting = []corosyncconf.Code{
 
 // risks finds what the file has that may hurt later.
 func (d *diagnosis) risks() {
-	for _, f := range d.v.Conf.Check(corosyncconf.Target{Release: release(d.v.reached())}) {
+	for _, f := range d.v.Conf.Check(d.v.Target()) {
+		if f.Code.PVE() && f.Code != corosyncconf.CodePVEComment && f.Code != corosyncconf.CodePVEName {
+			d.add(rankRisk, Code(f.Code), nil, f.Remedy, "%s", f.Message).seen(quoted(ConfFile{Bytes: d.v.Conf.Bytes()}, f)).warn()
+		}
 		if f.RefusedBy == corosyncconf.Accepted && f.Severity == corosyncconf.Warning && slices.Contains(biting, f.Code) {
 			d.add(rankRisk, Code(f.Code), nil, f.Remedy, "%s", f.Message).
 				seen(quoted(ConfFile{Bytes: d.v.Conf.Bytes()}, f)).warn().Command = unsetting(d.v.Conf, f)

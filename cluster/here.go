@@ -48,6 +48,18 @@ func Here(ctx context.Context, names ...string) *corosyncconf.Machine {
 	return m
 }
 
+// IsPVE tells whether this machine is one of Proxmox VE.
+func IsPVE() bool {
+	_, err := exec.LookPath("pmxcfs")
+	return err == nil
+}
+
+// InPVE tells whether a file is in Proxmox VE's cluster file system.
+func InPVE(path string) bool {
+	path, err := filepath.Abs(path)
+	return err == nil && strings.HasPrefix(path, filepath.Dir(PVEConfPath)+"/")
+}
+
 var versionLine = regexp.MustCompile(`version '(\d+)\.(\d+)\.(\d+)`)
 
 // about asks corosync for its version, for what it was built with and for the

@@ -31,6 +31,11 @@ type NodeConf struct {
 // Release is the oldest release of corosync that the nodes have.
 func (v *View) Release() corosyncconf.Release { return release(v.reached()) }
 
+// Target is what a file for all nodes is checked for.
+func (v *View) Target() corosyncconf.Target {
+	return corosyncconf.Target{Release: v.Release(), PVE: v.pve()}
+}
+
 // Confs returns the corosync.conf of each node, in the order of the View.
 func (v *View) Confs() []NodeConf {
 	want := Hash(v.Conf.Bytes())
@@ -121,7 +126,7 @@ func (c NodeConf) Machine() *corosyncconf.Machine {
 // Check returns what is wrong with the node's file, as corosync there would see
 // it when it starts.
 func (c NodeConf) Check(r corosyncconf.Release) []corosyncconf.Finding {
-	return c.File.Check(corosyncconf.Target{Release: r, Here: c.Machine()})
+	return c.File.Check(corosyncconf.Target{Release: r, Here: c.Machine(), PVE: c.facts.PVE != nil})
 }
 
 // Release is that of the corosync on the node.

@@ -2,13 +2,16 @@ package cluster_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 // virtual is a running cluster of Proxmox VE: m nodes of n.
@@ -25,6 +28,7 @@ func virtual(t *testing.T, m, n int) *world {
 	var facts []*cluster.Facts
 	for i := range m {
 		facts = append(facts, machine(i+1))
+		facts[i].PVE = &cluster.PVE{Mounted: true, Writable: true}
 	}
 	if err := w.Form(string(newConf(t, planOf(t, request(names[:m]...), facts)).Bytes()), string(key), names[:m]...); err != nil {
 		t.Fatal(err)
@@ -44,12 +48,19 @@ func (w *world) goes(t *testing.T, p *cluster.Plan, err error) {
 	}
 }
 
-// published checks that /etc/pve has everywhere what the nodes run.
+// published checks that /etc/pve has everywhere what the nodes run, and that Proxmox
+// VE's own tools lose nothing of it.
 func (w *world) published(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if m := w.Machine(name); m.Published() != m.Running() || m.File(cluster.ConfPath) != m.Running() {
 			t.Errorf("%s runs\n%sand its /etc/pve has\n%s", name, m.Running(), m.Published())
+		}
+		f, _ := corosyncconf.Parse(name, []byte(w.Machine(name).Published()))
+		for _, found := range f.Check(corosyncconf.Target{PVE: true}) {
+			if found.Code.PVE() {
+				t.Errorf("%s: %+v", name, found)
+			}
 		}
 	}
 }
@@ -74,6 +85,12 @@ func TestPVEHasWhatTheNodesRun(t *testing.T) {
 	w.goes(t, p, err)
 	w.published(t, "n1", "n2", "n3")
 	p, err = cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
+	w.goes(t, p, err)
+	w.published(t, "n1", "n2", "n3")
+	p, err = cluster.PlanLinkAdd(cluster.LinkChange{Number: 2, Network: netip.MustParsePrefix("10.0.2.0/24")}, w.view(t))
+	w.goes(t, p, err)
+	priority := 5
+	p, err = cluster.PlanLinkSet(cluster.LinkChange{Number: 2, Priority: &priority}, w.view(t))
 	w.goes(t, p, err)
 	w.published(t, "n1", "n2", "n3")
 	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
@@ -123,6 +140,35 @@ func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
 	p, err = cluster.PlanSync(cluster.SyncSpec{}, w.view(t), nil)
 	w.goes(t, p, err)
 	w.published(t, "n1", "n2", "n3")
+}
+
+// What Proxmox VE's tools would lose is refused, what they refuse is warned of.
+func TestPVEIsWarnedOfWhatItsToolsDoNotTake(t *testing.T) {
+	tests := []struct{ section, key, value, refused, warned string }{
+		{"logging", "logfile", "/var/log/a#b.log", "pve-hash", ""},
+		{"totem", "cluster_name", "my cluster", "", "pve-words"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			said := func(ps cluster.Problems) string {
+				for _, p := range ps {
+					if code, _, _ := strings.Cut(p.Message, ":"); strings.HasPrefix(code, "pve-") {
+						return code
+					}
+				}
+				return ""
+			}
+			spec := cluster.ConfSpec{What: "set", Restart: true, Edit: func(f *corosyncconf.File) error { return f.Root().Section(tt.section).Set(tt.key, tt.value) }}
+			p, err := cluster.PlanConf(spec, virtual(t, 3, 3).view(t))
+			warned := ""
+			if err == nil {
+				warned = said(p.Notes)
+			}
+			if refused := said(cluster.ProblemsOf(err)); refused != tt.refused || warned != tt.warned {
+				t.Errorf("refused for %q, warned of %q: %v", refused, warned, err)
+			}
+		})
+	}
 }
 
 func TestPVECreatesWithoutTwoNode(t *testing.T) {

@@ -17,7 +17,7 @@ type CodeInfo struct {
 // CodeTable lists every Code.
 func CodeTable() []CodeInfo { return slices.Clone(codeTable) }
 
-var codeTable = slices.Concat(syntaxCodes, keyCodes, totemCodes, loggingCodes, startCodes, quorumCodes, nodeCodes, lifeCodes, textCodes, findingCodes)
+var codeTable = slices.Concat(syntaxCodes, keyCodes, totemCodes, loggingCodes, startCodes, quorumCodes, nodeCodes, lifeCodes, textCodes, pveCodes, findingCodes)
 
 func (c Code) severity() Severity {
 	for _, info := range codeTable {

@@ -46,6 +46,7 @@ type Finding struct {
 type Target struct {
 	Release Release
 	Here    *Machine // the machine that corosync would start on; nil if not known
+	PVE     bool     // Proxmox VE's tools read and write the file, too
 }
 
 // CodeMore closes a long list.
@@ -55,7 +56,7 @@ var findingCodes = []CodeInfo{{CodeMore, Warning, "more findings than are listed
 
 // checks are the subjects of Check.
 var checks = []func(*checker){
-	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text,
+	(*checker).syntax, (*checker).keys, (*checker).here, (*checker).totem, (*checker).logging, (*checker).start, (*checker).life, (*checker).text, (*checker).pve,
 }
 
 // mostFindings is how many findings of a severity, refused by the same, Check

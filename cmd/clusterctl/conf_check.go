@@ -25,7 +25,10 @@ resolves. What holds for all of them is said once.
 
 --here adds what depends on the machine, as corosync would see it when started
 here: whether names resolve, whether this machine is one of the nodes, the key,
-users and directories. The release is then that of the corosync here.`,
+users and directories. The release is then that of the corosync here.
+
+On Proxmox VE also what its own tools do not take, or lose when they write the file:
+of a plain file where it is in /etc/pve, or with --here.`,
 		Example: `  clusterctl conf check --file /etc/corosync/corosync.conf
   clusterctl -H n1 conf check
   clusterctl conf check --for 2.4 --file - <corosync.conf
@@ -46,9 +49,10 @@ users and directories. The release is then that of the corosync here.`,
 			if err != nil {
 				return err
 			}
-			t := corosyncconf.Target{Release: r}
+			t := corosyncconf.Target{Release: r, PVE: cluster.InPVE(file)}
 			if here {
 				t.Here = cluster.Here(c.Context(), f.Hosts()...)
+				t.PVE = t.PVE || cluster.IsPVE()
 				if !c.Flags().Changed("for") {
 					t.Release = a.releaseHere(t.Here)
 				}

@@ -220,7 +220,7 @@ func (a *app) confEditFile(ctx context.Context, e *confEdit) error {
 	d, _, err := a.edit(ctx, f.data, func(text []byte) review {
 		after, _ = corosyncconf.Parse(f.name(), text) // what is refused is among the findings
 		var v review
-		v.problems, v.warnings = worse(f.name(), true, f.File, after, r, e.force)
+		v.problems, v.warnings = worse(f.name(), true, f.File, after, corosyncconf.Target{Release: r, PVE: cluster.InPVE(f.path)}, e.force)
 		return v
 	})
 	if err != nil {
@@ -256,7 +256,7 @@ func (a *app) confEditCluster(ctx context.Context, restart bool) error {
 	d, agreed, err := a.edit(ctx, base, func(text []byte) review {
 		var v review
 		wanted, _ := corosyncconf.Parse(name, text) // what is refused is among the findings
-		if v.problems, v.warnings = worse(name, true, seen.Conf, wanted, r, false); len(v.problems) > 0 {
+		if v.problems, v.warnings = worse(name, true, seen.Conf, wanted, seen.Target(), false); len(v.problems) > 0 {
 			return v
 		}
 		if wanted.ConfigVersion() != seen.Conf.ConfigVersion() {

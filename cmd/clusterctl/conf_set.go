@@ -229,7 +229,7 @@ func (e *confEdit) edit(f *corosyncconf.File) error {
 
 // noWorse refuses errors that an edit makes, and warns of what else it makes.
 func (a *app) noWorse(f *confFile, after *corosyncconf.File, r corosyncconf.Release, force bool) error {
-	problems, warnings := worse(f.name(), false, f.File, after, r, force)
+	problems, warnings := worse(f.name(), false, f.File, after, corosyncconf.Target{Release: r, PVE: cluster.InPVE(f.path)}, force)
 	a.printProblems(warnings)
 	if problems == nil {
 		return nil
@@ -240,8 +240,8 @@ func (a *app) noWorse(f *confFile, after *corosyncconf.File, r corosyncconf.Rele
 
 // worse lists what an edit brings, errors and what is only warned of; at its
 // lines, where the new file is one that can be looked at.
-func worse(name string, lines bool, old, new *corosyncconf.File, r corosyncconf.Release, force bool) (problems, warnings cluster.Problems) {
-	for _, f := range corosyncconf.Worse(old, new, corosyncconf.Target{Release: r}) {
+func worse(name string, lines bool, old, new *corosyncconf.File, t corosyncconf.Target, force bool) (problems, warnings cluster.Problems) {
+	for _, f := range corosyncconf.Worse(old, new, t) {
 		at := name
 		if lines && f.Line > 0 {
 			at = fmt.Sprintf("%s:%d:%d", name, f.Line, f.Col)
