@@ -57,6 +57,40 @@ func TestConfigOfFixtures(t *testing.T) {
 			links: []int{0, 1}, expected: 3, crypted: true,
 		},
 		{
+			file: "2.4-pve5-rrp.conf",
+			want: corosyncconf.Config{
+				Totem: corosyncconf.Totem{
+					Version: 2, ConfigVersion: 3, ClusterName: "homelab", Transport: "udp", IPVersion: "ipv4", LinkMode: "passive", RRPMode: "passive",
+					Secauth: "on", CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey", Token: 1000,
+				},
+				Interfaces: []corosyncconf.Interface{{Number: 0, BindNetAddr: "192.168.15.1"}, {Number: 1, BindNetAddr: "192.168.16.1"}},
+				Nodes: []corosyncconf.Node{
+					{Index: 0, Name: "pve1", ID: 1, Votes: 1, Addrs: map[int]string{0: "192.168.15.1", 1: "192.168.16.1"}},
+					{Index: 1, Name: "pve2", ID: 2, Votes: 1, Addrs: map[int]string{0: "192.168.15.2", 1: "192.168.16.2"}},
+					{Index: 2, Name: "pve3", ID: 3, Votes: 1, Addrs: map[int]string{0: "192.168.15.3", 1: "192.168.16.3"}},
+				},
+				Quorum: votequorum,
+			},
+			links: []int{0, 1}, expected: 3, crypted: true,
+		},
+		{
+			file: "2.4-pve4-udpu.conf",
+			want: corosyncconf.Config{
+				Totem: corosyncconf.Totem{
+					Version: 2, ConfigVersion: 3, ClusterName: "homelab", Transport: "udpu", IPVersion: "ipv4", LinkMode: "passive",
+					Secauth: "on", CryptoCipher: "aes256", CryptoHash: "sha1", KeyFile: "/etc/corosync/authkey", Token: 1000,
+				},
+				Interfaces: []corosyncconf.Interface{{BindNetAddr: "192.168.15.1"}},
+				Nodes: []corosyncconf.Node{
+					{Index: 0, ID: 1, Votes: 1, Addrs: map[int]string{0: "pve1"}},
+					{Index: 1, ID: 2, Votes: 1, Addrs: map[int]string{0: "pve2"}},
+					{Index: 2, ID: 3, Votes: 1, Addrs: map[int]string{0: "pve3"}},
+				},
+				Quorum: votequorum,
+			},
+			links: []int{0}, expected: 3, crypted: true,
+		},
+		{
 			file: "2.4-udp.conf",
 			want: corosyncconf.Config{
 				Totem: corosyncconf.Totem{

@@ -66,7 +66,7 @@ type config struct {
 
 func (c *config) node(name string) (corosyncconf.Node, bool) {
 	for _, n := range c.Nodes {
-		if n.Name == name {
+		if n.Label() == name { // of one without a name that is its ring0_addr
 			return n, true
 		}
 	}
