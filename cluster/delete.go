@@ -13,6 +13,7 @@ type DeleteSpec struct {
 	Nodes   []string // names or node ids
 	Offline bool     // they are dead, and are not waited for
 	Force   bool     // also when the rest is, or will be, without quorum
+	Purge   bool     // remove what /etc/pve of Proxmox VE has of them, but for guests
 	NewKey  []byte   // what the rest changes its authkey to in the end; nil: it keeps it
 }
 
@@ -28,6 +29,12 @@ type DeleteSpec struct {
 // that may fail, and the nodes are out all the same.
 func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	var ps Problems
+	if s.Purge && !v.pve() {
+		ps.add(CodeBadOption, "", "leave it out", "--purge is for clusters of Proxmox VE")
+	}
+	if left := v.left(s.Nodes); s.Purge && len(left) > 0 {
+		return planPurge(left, s, v)
+	}
 	leaving := v.leaving(&ps, s)
 	v.settledWithout(&ps, s, leaving)
 	if err := ps.err(); err != nil {
@@ -40,18 +47,32 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 				"it is taken off the list without being stopped; it must not come back with its old files")
 		}
 	}
+	l := &leavings{}
 	if v.pve() {
-		leftInPVE(&ps, viewNames(leaving))
+		l = v.leavings(viewNames(leaving))
+		l.report(&ps, s.Purge)
 	}
 	p, err := counted(func(rollouts int) (*rollout, error) {
 		p := v.plan()
 		p.Notes = slices.Clone(ps)
 		d := newDeleting(v, p, leaving, rollouts)
 		d.roll.force = s.Force
-		if err := d.all(s.Force); err != nil || s.NewKey == nil {
+		if err := d.all(s.Force); err != nil {
 			return d.roll, err
 		}
-		return d.roll, d.lockOutByKey(s.NewKey)
+		if s.NewKey != nil {
+			if err := d.lockOutByKey(s.NewKey); err != nil {
+				return d.roll, err
+			}
+		}
+		if s.Purge { // when the nodes are out for good, whatever becomes of the key
+			at := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Stands != "" })
+			if at < 0 {
+				at = len(p.Steps) - 1
+			}
+			p.Steps = slices.Insert(p.Steps, at+1, l.purge(p)...)
+		}
+		return d.roll, nil
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +96,11 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 	for _, name := range s.Nodes {
 		i := v.find(name)
 		if i < 0 {
-			ps.add(CodeNoSuchNode, name, "the cluster has "+andList(v.names()), "no such node")
+			remedy := "the cluster has " + andList(v.names())
+			if len(v.left([]string{name})) > 0 {
+				remedy = "it has left; what /etc/pve still has of it goes with: clusterctl delnode --purge " + name
+			}
+			ps.add(CodeNoSuchNode, name, remedy, "no such node")
 			continue
 		}
 		n := &v.Nodes[i]

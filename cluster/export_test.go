@@ -61,8 +61,8 @@ func (p *Plan) Heard(facts []*Facts, said map[string]string) Problems {
 // SectionsScript is what the scripts that read a node have in common.
 var SectionsScript = sectionsScript
 
-// ChangeScript is what changes a node.
-var ChangeScript = changeScript
+// FactsScript reads what a node is, and ChangeScript changes it.
+var FactsScript, ChangeScript = factsScript, changeScript
 
 // SurveyScript looks around on a node.
 var SurveyScript = surveyScript

@@ -77,7 +77,7 @@ func TestSetMigrationChangesNothingElse(t *testing.T) {
 
 func TestMigrationIsSetOnEveryNode(t *testing.T) {
 	w := virtual(t, 3, 3)
-	w.Machine("n1").SetDatacenter("keyboard: de\nhttp_proxy: http://u:secret@proxy\n")
+	w.Machine("n1").SetShared("datacenter.cfg", "keyboard: de\nhttp_proxy: http://u:secret@proxy\n")
 	spec := cluster.MigrationSpec{Network: "10.0.2.7/24"}
 	p, now, err := cluster.PlanMigration(spec, w.view(t))
 	if err != nil {
@@ -88,8 +88,8 @@ func TestMigrationIsSetOnEveryNode(t *testing.T) {
 	}
 	w.goes(t, p, nil)
 	for _, m := range w.Machines() {
-		if want := "keyboard: de\nhttp_proxy: http://u:secret@proxy\nmigration: secure,network=10.0.2.0/24\n"; m.Datacenter() != want {
-			t.Errorf("%s: %q", m.Name(), m.Datacenter())
+		if want := "keyboard: de\nhttp_proxy: http://u:secret@proxy\nmigration: secure,network=10.0.2.0/24\n"; m.Shared("datacenter.cfg") != want {
+			t.Errorf("%s: %q", m.Name(), m.Shared("datacenter.cfg"))
 		}
 	}
 	if p, _, err = cluster.PlanMigration(spec, w.view(t)); err != nil || len(p.Steps) > 0 {
@@ -156,12 +156,12 @@ func TestMigrationIsNotSetWhenTheFileHasChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Machine("n2").SetDatacenter("keyboard: de\n")
+	w.Machine("n2").SetShared("datacenter.cfg", "keyboard: de\n")
 	var undone *cluster.UndoneError
 	if err := w.carryOut(t, p); !errors.As(err, &undone) {
 		t.Errorf("got %v", err)
 	}
-	if got := w.Machine("n1").Datacenter(); got != "keyboard: de\n" {
+	if got := w.Machine("n1").Shared("datacenter.cfg"); got != "keyboard: de\n" {
 		t.Errorf("got %q", got)
 	}
 }

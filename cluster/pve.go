@@ -27,6 +27,11 @@ type PVE struct {
 	Peers    []PVEPeer // the cluster as pmxcfs knows it, by name
 
 	Datacenter []byte // of PVEDatacenterPath; nil: there is none
+
+	// For what a node leaves behind: see leavings.
+	Files map[string]string   // what may name a node, by its path below /etc/pve
+	Homes map[string][]string // the nodes that have a directory in /etc/pve/nodes, with the files of their guests in it
+	Key   string              // the public key with which root there logs in to the others
 }
 
 // PVEPeer is a node as pmxcfs knows it.
@@ -72,6 +77,28 @@ func parsePVE(sec map[string]section) *PVE {
 		for name, n := range members.Nodelist {
 			p.Peers = append(p.Peers, PVEPeer{name, n.Online == 1})
 		}
+	}
+	for name, s := range sec {
+		if file, ok := strings.CutPrefix(name, "pve:"); ok && s.status == 0 {
+			if p.Files == nil {
+				p.Files = map[string]string{}
+			}
+			p.Files[file] = string(s.out)
+		}
+	}
+	for line := range strings.Lines(string(sec["pvehomes"].out)) {
+		name, file, _ := strings.Cut(strings.TrimSpace(line), "/")
+		if p.Homes == nil {
+			p.Homes = map[string][]string{}
+		}
+		if file != "" {
+			p.Homes[name] = append(p.Homes[name], file)
+		} else if name != "" {
+			p.Homes[name] = nil
+		}
+	}
+	if key := strings.Fields(string(sec["pvekey"].out)); len(key) > 1 {
+		p.Key = key[1]
 	}
 	slices.SortFunc(p.Peers, func(a, b PVEPeer) int { return strings.Compare(a.Name, b.Name) })
 	return p
@@ -221,13 +248,5 @@ func usablePmxcfs(ps *Problems, f *Facts) {
 	}
 	if f.PVE.answers(ps, f.Node) && f.PVE.Conf.Exists {
 		ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first", "it has a %s, so it is in a cluster of Proxmox VE already", PVEConfPath)
-	}
-}
-
-// leftInPVE says what a node that left leaves behind in /etc/pve.
-func leftInPVE(ps *Problems, names []string) {
-	for _, name := range names {
-		ps.warn(CodeLeftover, name, "when its guests are moved or restored elsewhere: rm -r /etc/pve/nodes/"+name,
-			"what /etc/pve has of it stays: /etc/pve/nodes/%s with the configuration of its guests, rules of HA, replication jobs and storages that name it", name)
 	}
 }

@@ -318,14 +318,25 @@ op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has alrea
   fi
   op_share /etc/pve/corosync.conf "$2" "$3"
 }
+op_purge() { # - - - - - NODE
+  local dir=/etc/pve/nodes/$6 saved=$J/purged/${E##*/} own
+  own=$(uname -n)
+  [ "${own%%.*}" != "$6" ] || { fail "it is $6 itself"; return; }
+  [ -e "$dir" ] || return 0
+  ! compgen -G "$dir/qemu-server/*" >/dev/null && ! compgen -G "$dir/lxc/*" >/dev/null || { fail "there are guests in $dir: move them first"; return; }
+  [ -e "$saved/$6" ] || { mkdir -p "$saved" && rm -rf "$saved/$6.tmp" && cp -a "$dir" "$saved/$6.tmp" && find "$saved/$6.tmp" -depth -exec sync {} + && mv "$saved/$6.tmp" "$saved/$6" && sync "$saved"; } || return
+  # What is a guest's stays, also one that has come meanwhile: then it is not empty.
+  find "$dir" ! -type d ! -path "$dir/qemu-server/*" ! -path "$dir/lxc/*" -delete && find "$dir" -depth -type d -exec rmdir {} +
+}
 op_share() { # PATH BLOB BASE - - NAME
-  local out code end=$((SECONDS + 30)) locked=$((SECONDS + 130)) name=${1#/etc/pve/} lock
-  lock=/etc/pve/priv/lock/file-${name//[.\/]/_} # the one that Proxmox VE takes (Cluster.pm, cfs_lock_file)
+  local out code end=$((SECONDS + 30)) late=$((SECONDS + 130)) name=${1#/etc/pve/} lock
+  case $name in ha/*) lock=domain-ha ;; *) lock=file-${name//[.\/]/_} ;; esac # as Proxmox VE's own tools (Cluster.pm, cfs_lock)
+  lock=/etc/pve/priv/lock/$lock
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
     out=$(publish "$1" "$lock" "$2" "$3" "$6" 2>&1)
     code=$?
     case $code in 0 | 77) break ;; esac
-    [ "$SECONDS" -lt "$end" ] || [ -d "$lock" ] && [ "$SECONDS" -lt "$locked" ] || break # one that was left behind ends by itself
+    [ "$SECONDS" -lt "$end" ] || [ -d "$lock" ] && [ "$SECONDS" -lt "$late" ] || break # one that was left behind ends by itself
     sleep 0.3
   done
   [ $code = 0 ] || { fail "$out"; return $code; }

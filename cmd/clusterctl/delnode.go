@@ -29,9 +29,16 @@ nothing; see: clusterctl key rotate. Where that cannot be done now, a warning
 says why, and the nodes are out all the same. --keep-key leaves the key.
 
 A node that is dead is taken out with --offline. It must not come back with its
-old files.`,
+old files.
+
+On Proxmox VE the command tells what /etc/pve still has of the nodes, and what
+removes it. --purge removes it: /etc/pve/nodes/NODE, SSH keys, replication jobs to
+it, and its name in lists of HA and of storages. A copy is kept. The configuration
+of guests is never removed: a command that moves it is told for each. --purge is
+also for nodes that have left already.`,
 		Example: `  clusterctl delnode n4 n5
-  clusterctl -H n1 delnode --offline n3`,
+  clusterctl -H n1 delnode --offline n3
+  clusterctl -H pve1 delnode --purge pve3`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.Nodes = args
@@ -53,6 +60,7 @@ old files.`,
 	f.SortFlags = false
 	f.BoolVar(&s.Offline, "offline", false, "the nodes are dead: do not try to stop them")
 	f.BoolVar(&s.Force, "force", false, "also when the rest is, or will be, without quorum")
+	f.BoolVar(&s.Purge, "purge", false, "on Proxmox VE: remove what /etc/pve has of them, but for guests")
 	f.BoolVar(&keepKey, "keep-key", false, "do not give the rest a new authkey")
 	return c
 }

@@ -239,10 +239,11 @@ func (m *Machine) Facts() *cluster.Facts {
 	}
 	if m.pve != nil {
 		f.PVE = &cluster.PVE{Mounted: m.Active("pve-cluster"), Writable: m.writable(), Conf: cluster.FileState{Hash: cluster.Absent}}
+		f.PVE.Files, f.PVE.Homes = m.pve.shared()
 		if text := m.Published(); text != "" {
 			f.PVE.Conf, f.PVE.Version = cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(text))}, m.w.config(text).version()
 		}
-		if text := m.Datacenter(); text != "" {
+		if text := m.Shared("datacenter.cfg"); text != "" {
 			f.PVE.Datacenter = []byte(text)
 		}
 	}

@@ -3,7 +3,9 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"clusterctl/cluster"
@@ -12,11 +14,11 @@ import (
 // pmxcfs is Proxmox VE's cluster file system on a machine, as far as it concerns
 // corosync.conf. Its database outlives it, and the machine.
 type pmxcfs struct {
-	db     string // corosync.conf in its database; "": none
-	center string // datacenter.cfg in its database; "": none
-	writes int    // how often the database was written: the highest is the cluster's
-	copied bool   // it has replaced the file of the machine
-	joined bool   // it was started with a corosync.conf; else it is by itself
+	db     string            // corosync.conf in its database; "": none
+	writes int               // how often the database was written: the highest is the cluster's
+	copied bool              // it has replaced the file of the machine
+	joined bool              // it was started with a corosync.conf; else it is by itself
+	files  map[string]string // what else is in it, of the files that a node reads
 	saved  map[string]pmxcfs
 }
 
@@ -34,19 +36,76 @@ func (m *Machine) Published() string {
 	return m.pve.db
 }
 
-// Datacenter is the datacenter.cfg in /etc/pve, "" when there is none.
-func (m *Machine) Datacenter() string { return m.pve.center }
-
-// SetDatacenter gives /etc/pve another datacenter.cfg, as Proxmox VE's own tools do.
-func (m *Machine) SetDatacenter(text string) {
-	m.pve.write(m.joint(), func(p *pmxcfs) { p.center = text })
-}
-
 // Publish gives /etc/pve another corosync.conf, by hand and without any rule.
 func (m *Machine) Publish(text string) {
 	for _, c := range m.corosync.members {
 		c.m.pve.db = text
 	}
+}
+
+// SetShared gives a file below /etc/pve its content, as Proxmox VE's own tools do; ""
+// removes it.
+func (m *Machine) SetShared(name, text string) {
+	m.pve.write(m.joint(), func(p *pmxcfs) {
+		p.files = maps.Clone(p.files)
+		if p.files == nil {
+			p.files = map[string]string{}
+		}
+		p.files[name] = text
+		if text == "" {
+			delete(p.files, name)
+		}
+	})
+}
+
+// Shared is the content of a file below /etc/pve, "" when it is not there.
+func (m *Machine) Shared(name string) string { return m.pve.files[name] }
+
+// Purged is what the machine keeps of a file that was removed from /etc/pve/nodes.
+func (m *Machine) Purged(name string) string {
+	for file, i := range m.disk.files {
+		if strings.HasPrefix(file, cluster.PurgedDir) && strings.HasSuffix(file, "/"+name) {
+			return i.data
+		}
+	}
+	return ""
+}
+
+// purge is `op_purge`.
+func (sh *shell) purge(name string) error {
+	dir := "nodes/" + name + "/"
+	if err := sh.at(time.Millisecond, 50*time.Millisecond); err != nil {
+		return err
+	}
+	for _, file := range sortedKeys(sh.m.pve.files) {
+		if strings.HasPrefix(file, dir+"qemu-server/") || strings.HasPrefix(file, dir+"lxc/") {
+			return fmt.Errorf("there are guests in /etc/pve/%s: move them first", dir)
+		}
+	}
+	for _, file := range sortedKeys(sh.m.pve.files) {
+		if text, ok := strings.CutPrefix(file, dir); ok {
+			sh.m.disk.put(cluster.PurgedDir+"/"+sh.entry.id+"/"+name+"/"+text, sh.m.pve.files[file], 0o600)
+			sh.m.SetShared(file, "")
+		}
+	}
+	return nil
+}
+
+// shared is what facts tell of the files in /etc/pve.
+func (p *pmxcfs) shared() (files map[string]string, homes map[string][]string) {
+	files, homes = map[string]string{}, map[string][]string{}
+	for _, file := range sortedKeys(p.files) {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(file, "nodes/"), "/")
+		switch {
+		case !strings.HasPrefix(file, "nodes/"):
+			files[file] = p.files[file]
+		case strings.HasSuffix(rest, ".conf"):
+			homes[name] = append(homes[name], rest)
+		case homes[name] == nil:
+			homes[name] = nil
+		}
+	}
+	return files, homes
 }
 
 // startPmxcfs is its start (pmxcfs.c): without a database it takes over the file
@@ -141,7 +200,7 @@ func (w *World) replicate(group []*corosync) {
 	best := slices.MaxFunc(with, func(a, b *Machine) int { return a.pve.writes - b.pve.writes }).pve
 	for _, m := range with {
 		if m.pve.db != best.db || m.pve.writes != best.writes {
-			m.pve.db, m.pve.center, m.pve.writes = best.db, best.center, best.writes
+			m.pve.db, m.pve.files, m.pve.writes = best.db, best.files, best.writes
 			m.copyOut(false)
 		}
 	}
@@ -159,9 +218,15 @@ func (sh *shell) publish(o cluster.Op) error {
 	return sh.intoPVE(cluster.PVEConfPath, o, m.Published, m.publish)
 }
 
-// share is `op_share`, of datacenter.cfg.
+// share is `op_share`.
 func (sh *shell) share(o cluster.Op) error {
-	return sh.intoPVE(o.Path, o, sh.m.Datacenter, sh.m.SetDatacenter)
+	name := strings.TrimPrefix(o.Path, "/etc/pve/")
+	return sh.intoPVE(o.Path, o, func() string { return sh.m.Shared(name) }, func(text string) {
+		if was := sh.m.Shared(name); was != "" {
+			sh.m.SetShared(name+".bak", was)
+		}
+		sh.m.SetShared(name, text)
+	})
 }
 
 func (sh *shell) intoPVE(path string, o cluster.Op, get func() string, set func(string)) error {
@@ -225,9 +290,9 @@ func (sh *shell) pmxcfs(o cluster.Op) error {
 	err := all(stop, save, func() error {
 		switch o.Name {
 		case "back":
-			m.pve.db, m.pve.center, m.pve.writes = was.db, was.center, was.writes
+			m.pve.db, m.pve.files, m.pve.writes = was.db, was.files, was.writes
 		case "fresh":
-			m.pve.db, m.pve.center, m.pve.writes = "", "", 0
+			m.pve.db, m.pve.files, m.pve.writes = "", nil, 0
 		case "alone":
 			m.pve.db = ""
 			m.pve.writes++

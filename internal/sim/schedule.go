@@ -608,8 +608,8 @@ func (p *player) oneDatacenter() {
 		if m.corosync == nil || m.pve == nil {
 			continue
 		}
-		switch text, alone := m.Datacenter(), len(p.after) == 1; {
-		case text != p.all[0].Datacenter():
+		switch text, alone := m.Shared("datacenter.cfg"), len(p.after) == 1; {
+		case text != p.all[0].Shared("datacenter.cfg"):
 			p.Trouble(m.name + " has another datacenter.cfg than " + p.all[0].name)
 		case text != "" && !slices.Contains(p.shared, text):
 			p.Trouble(m.name + " has a datacenter.cfg that was not planned")

@@ -613,6 +613,8 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.share(o)
 	case cluster.OpPmxcfs:
 		return sh.pmxcfs(o)
+	case cluster.OpPurge:
+		return sh.purge(o.Name)
 	case cluster.OpReach:
 		return sh.reach(strings.Fields(o.Name))
 	}
