@@ -291,6 +291,8 @@ func (s ConfSpec) allowed(ps *Problems, changes []corosyncconf.Change) corosyncc
 // inTurn plans a configuration that takes a restart of each node: it is on all
 // of them, and its version runs, before the first is restarted.
 func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
+	rest, haBack := r.view.quiet(membersOf(r.members)) // also while it is taken back
+	r.plan.Steps = append(r.plan.Steps, rest...)
 	if err := r.replace(what, conf); err != nil {
 		return err
 	}
@@ -299,7 +301,7 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 	for i := range r.view.Nodes {
 		n := &r.view.Nodes[i]
 		if n.active() && n.Conf != nil {
-			n.fenced(&ps)
+			r.view.stoppable(&ps, n)
 			nodes = append(nodes, n)
 		}
 	}
@@ -322,12 +324,14 @@ func (r *rollout) inTurn(what string, conf *corosyncconf.File) error {
 		}
 		want := r.want(conf)
 		want.Version = 0
-		swap.Undo = append(swap.Undo, Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: want, Leave: s.Do.Leave})
+		again := Act{Nodes: s.Do.Nodes, Ops: []Op{{Kind: OpAgain, Unit: "corosync", Name: s.ID}}, Want: want, Leave: s.Do.Leave}
+		r.view.quietFirst(&again)
+		swap.Undo = append(swap.Undo, again)
 	}
 	if len(paced) > 0 {
 		swap.Undo = append(swap.Undo, revivePacemaker(paced))
 	}
-	r.plan.Steps = append(r.plan.Steps, steps...)
+	r.plan.Steps = append(append(r.plan.Steps, steps...), haBack...)
 	return nil
 }
 
@@ -351,7 +355,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 		case !n.active():
 			ps.add(CodeNoRunning, n.Name, "start it first, or take it out of the cluster", "corosync does not run there, and every node must take part")
 		}
-		n.fenced(&ps)
+		v.stoppable(&ps, n)
 		if n.Facts.Units["pacemaker"].Running() {
 			paced = append(paced, n.Name)
 		}
@@ -388,6 +392,8 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 		}},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpUnstage, Path: ConfPath}}}},
 	})
+	rest, haBack := v.quiet(names)
+	p.Steps = append(p.Steps, rest...)
 	if len(paced) > 0 {
 		unpace := unitStep(r.id("unpace"), OpStop, "pacemaker", paced)
 		unpace.Undo = []Act{revivePacemaker(paced)}
@@ -400,20 +406,24 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 	}
 	stop, start := unitStep(r.id("stop"), OpStop, "corosync", names), unitStep(r.id("start"), OpStart, "corosync", names)
 	stop.What += " (the cluster stands still)"
+	v.disarmed(&stop)
 	stop.Undo[0].Want = &back
 	if v.pve() {
 		stop.Undo = append(stop.Undo, unpublish(again, r.publishers()))
 	}
 	start.Do.Want = want
 	start.Undo = []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}}
-	p.Steps = append(p.Steps, stop, Step{
+	swap := Step{
 		ID: r.id("swap"), What: "put the new corosync.conf in place", Class: ClassSwitch,
 		Do: Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: is, Base: was}, known(conf)}},
 		// One that restarted runs the new version, and is not to be there for others to join.
 		Undo: []Act{{Nodes: names, Ops: []Op{
 			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}, known(old),
 		}}},
-	}, start)
+	}
+	v.quietFirst(&start.Undo[0])
+	v.quietFirst(&swap.Undo[0])
+	p.Steps = append(p.Steps, stop, swap, start)
 	if v.pve() { // it cannot be written while all are stopped
 		p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.publishers()))
 	}
@@ -422,6 +432,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 		pace.Undo = nil // it is stopped before corosync, and started again after it
 		p.Steps = append(p.Steps, pace)
 	}
+	p.Steps = append(p.Steps, haBack...)
 	r.conf = conf
 	return nil
 }

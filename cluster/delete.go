@@ -124,7 +124,8 @@ func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
 		case n.Facts != nil && s.Offline:
 			ps.add(CodeOnline, n.Name, "leave out --offline", "it answers: it can be stopped and locked out properly")
 		case n.Facts != nil:
-			n.fenced(ps)
+			v.stoppable(ps, n)
+			v.haGuests(ps, n)
 		}
 	}
 	switch {
@@ -199,6 +200,8 @@ func newDeleting(v *View, p *Plan, leaving []*ViewNode, rollouts int) *deleting 
 // while no more than two are members: with two voters and three others that are
 // on their way out, a voter that dies would take quorum with it.
 func (d *deleting) all(force bool) error {
+	quiet, _ := d.v.quiet(viewNames(append(slices.Clone(d.down), d.alive...))) // for good: see lockOut
+	d.plan.Steps = append(d.plan.Steps, quiet...)
 	if len(d.down) > 0 {
 		d.lockOut(slices.DeleteFunc(slices.Clone(d.down), func(n *ViewNode) bool { return n.Facts == nil }))
 		if err := d.unlist(d.down); err != nil {
@@ -421,11 +424,13 @@ func (d *deleting) stop(nodes []*ViewNode, with []Member, force bool) {
 		}
 	}
 	d.roll.lowers(reckon(d.roll.conf.Config(), d.roll.members).Tally())
-	d.plan.Steps = append(d.plan.Steps, Step{
+	step := Step{
 		ID: d.roll.id("stop"), What: "stop corosync on " + andList(names), Class: ClassStop,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone, Leave: voting},
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRevive, Unit: "corosync"}, {Kind: OpRevive, Unit: "pacemaker"}}, Want: &back}},
-	})
+	}
+	d.v.disarmed(&step)
+	d.plan.Steps = append(d.plan.Steps, step)
 }
 
 // lockOut plans that the nodes cannot come back by themselves: nothing is
@@ -444,7 +449,14 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
 		}},
 	}
-	if d.v.pve() { // whose database has the file too; starting it starts corosync where it finds one
+	if d.v.pve() {
+		// By itself a node would soon be master of HA, take all others for lost, and
+		// start their guests. Its pmxcfs has the file too; starting that starts corosync
+		// where it finds one.
+		for _, unit := range []string{lrmUnit, crmUnit} {
+			step.Do.Ops = append(step.Do.Ops, Op{Kind: OpDisable, Unit: unit}, Op{Kind: OpStop, Unit: unit})
+			back = append(back, Op{Kind: OpBoot, Unit: unit})
+		}
 		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPmxcfs, Name: "alone"})
 	}
 	// The configuration of a node that ran comes back as the rollouts left it,

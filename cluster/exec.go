@@ -92,6 +92,7 @@ const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
 	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
 	pveTimeout  = 4 * time.Minute   // for pmxcfs to end a lock that was left behind, or to join
+	haTimeout   = 6 * time.Minute   // for HA of Proxmox VE to freeze its guests, and end
 	undoTimeout = 5 * time.Minute   // for undoing a whole operation, beside the time that pacemaker takes
 )
 
@@ -101,6 +102,9 @@ func timeLimit(ops []Op) time.Duration {
 	moves := func(o Op) bool { return o.Kind == OpStop && o.Unit == "pacemaker" || o.Kind == OpAgain }
 	if slices.ContainsFunc(ops, moves) {
 		return moveTimeout
+	}
+	if slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpQuiet }) {
+		return haTimeout
 	}
 	if slices.ContainsFunc(ops, func(o Op) bool { return o.shares() || o.Kind == OpPmxcfs }) {
 		return pveTimeout

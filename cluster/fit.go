@@ -23,6 +23,7 @@ func fit(ps *Problems, f *Facts, name string) {
 	able(ps, f, name)
 	if f.Units["corosync"].Running() {
 		fencers(ps, f, name)
+		haFences(ps, f, name)
 	}
 	idle(ps, f, name)
 }

@@ -42,8 +42,8 @@ func isSet(s section, values ...string) bool {
 	return s.status == 0 && len(lines) > 0 && !slices.ContainsFunc(lines, func(l string) bool { return !slices.Contains(values, l) })
 }
 
-// fencers refuses to stop corosync where something besides pacemaker would
-// fence the node for it.
+// fencers refuses to stop corosync where something besides pacemaker, and HA of
+// Proxmox VE, would fence the node for it.
 func fencers(ps *Problems, f *Facts, name string) {
 	if f.Units["sbd"].Running() {
 		ps.add(CodeFence, name, "stop both there by hand, pacemaker first: systemctl stop pacemaker corosync", "sbd runs there, which ends only with corosync and may reset the node")
@@ -52,14 +52,24 @@ func fencers(ps *Problems, f *Facts, name string) {
 		ps.add(CodeFence, name, "stop there what uses it (shared file systems, clustered LVM), and then it: systemctl stop dlm, or pacemaker if that runs it",
 			"the distributed lock manager is in use there")
 	}
-	if f.Units["pve-ha-lrm"].Running() && (f.PVE == nil || f.PVE.LRM != "wait_for_agent_lock") { // in which it holds no watchdog
-		ps.add(CodeFence, name, "take its HA resources away (ha-manager status), or stop pve-ha-lrm there first, and start it again afterwards", "pve-ha-lrm runs there, whose watchdog resets the node")
-	}
 }
 
-// fenced refuses to stop corosync where something would fence the node for it,
-// or when it fails: pacemaker fences a node on which a resource does not stop.
+// fenced refuses what costs a node its quorum where something would fence the node
+// for it, or when it fails: pacemaker fences a node on which a resource does not stop.
 func (n *ViewNode) fenced(ps *Problems) {
+	haFences(ps, n.Facts, n.Name)
+	n.fencedBut(ps)
+}
+
+// stoppable refuses to stop corosync where something would fence the node for it,
+// but for what is brought to rest before: see quiet.
+func (v *View) stoppable(ps *Problems, n *ViewNode) {
+	v.haStays(ps, n)
+	n.fencedBut(ps)
+}
+
+// fencedBut is fenced, but for HA of Proxmox VE.
+func (n *ViewNode) fencedBut(ps *Problems) {
 	fencers(ps, n.Facts, n.Name)
 	const remedy = "stop pacemaker there first, and see its resources move away: systemctl stop pacemaker"
 	switch {

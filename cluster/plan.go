@@ -140,37 +140,40 @@ type OpKind string
 // The kinds of Op. Each can be repeated without harm, so that an interrupted
 // step is simply done, or undone, again.
 const (
-	OpPut     OpKind = "put"     // install Path with the content of Blob, mode Mode; what was there becomes Path.bak
-	OpStage   OpKind = "stage"   // write Blob to Path.new and have corosync test it
-	OpSwap    OpKind = "swap"    // Path.new becomes Path, what was there becomes Path.bak; refused when Path is not Base
-	OpRestore OpKind = "restore" // Path as it was when the operation began; its .new and .bak too. With Unit, not where that did not run then and runs by now
-	OpStart   OpKind = "start"   // start Unit
-	OpStop    OpKind = "stop"    // stop Unit if it runs
-	OpEnable  OpKind = "enable"  // start Unit at boot
-	OpReset   OpKind = "reset"   // Unit active and enabled as it was when the operation began
-	OpBoot    OpKind = "boot"    // Unit enabled as it was when the operation began
-	OpAgain   OpKind = "again"   // restart Unit, if the step Name, where there is one, was begun on the node
-	OpRevive  OpKind = "revive"  // start Unit if it ran when the operation began
-	OpDisable OpKind = "disable" // do not start Unit at boot
-	OpTest    OpKind = "test"    // have corosync test Blob as Path; without Blob, Path as it is
-	OpUnstage OpKind = "unstage" // remove Path.new
-	OpUnswap  OpKind = "unswap"  // if Path is Base, give it the content of Blob, or what it had when the operation began
-	OpAside   OpKind = "aside"   // Path becomes Path.bak
-	OpReload  OpKind = "reload"  // have every member read its file
-	OpExpect  OpKind = "expect"  // tell the partition to expect N votes
-	OpVotes   OpKind = "votes"   // give the member with node id N the votes Name until the next reload; nothing if it is none
-	OpForget  OpKind = "forget"  // have pacemaker forget the node Name with node id N
-	OpOnline  OpKind = "online"  // wait until pacemaker has joined that of the others
-	OpIDs     OpKind = "ids"     // remember that cluster Name has used node ids up to N and config_versions up to Version
-	OpWrite   OpKind = "write"   // write Blob to Path.new, mode Mode
-	OpRekey   OpKind = "rekey"   // refuse when the corosync that runs takes a new key only when it starts
-	OpReread  OpKind = "reread"  // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
-	OpReach   OpKind = "reach"   // see that each of the addresses Name answers
-	OpPublish OpKind = "publish" // put Blob into /etc/pve, if the node has it as its file; refused when what is there is not Base
-	OpShare   OpKind = "share"   // put Blob into /etc/pve as Path; refused when what is there is not Base, or, with Name back, left alone
-	OpPmxcfs  OpKind = "pmxcfs"  // restart pmxcfs: with its database (Name keep) or without (fresh), until /etc/pve/corosync.conf is Blob; out of the cluster (alone); or as it was (back)
-	OpPurge   OpKind = "purge"   // keep /etc/pve/nodes/Name in PurgedDir, and remove it; refused when it has guests
-	OpOwe     OpKind = "owe"     // remember that the nodes Name, which left, still have the key Blob
+	OpPut      OpKind = "put"      // install Path with the content of Blob, mode Mode; what was there becomes Path.bak
+	OpStage    OpKind = "stage"    // write Blob to Path.new and have corosync test it
+	OpSwap     OpKind = "swap"     // Path.new becomes Path, what was there becomes Path.bak; refused when Path is not Base
+	OpRestore  OpKind = "restore"  // Path as it was when the operation began; its .new and .bak too. With Unit, not where that did not run then and runs by now
+	OpStart    OpKind = "start"    // start Unit
+	OpStop     OpKind = "stop"     // stop Unit if it runs
+	OpEnable   OpKind = "enable"   // start Unit at boot
+	OpReset    OpKind = "reset"    // Unit active and enabled as it was when the operation began
+	OpBoot     OpKind = "boot"     // Unit enabled as it was when the operation began
+	OpAgain    OpKind = "again"    // restart Unit, if the step Name, where there is one, was begun on the node
+	OpRevive   OpKind = "revive"   // start Unit if it ran when the operation began
+	OpDisable  OpKind = "disable"  // do not start Unit at boot
+	OpTest     OpKind = "test"     // have corosync test Blob as Path; without Blob, Path as it is
+	OpUnstage  OpKind = "unstage"  // remove Path.new
+	OpUnswap   OpKind = "unswap"   // if Path is Base, give it the content of Blob, or what it had when the operation began
+	OpAside    OpKind = "aside"    // Path becomes Path.bak
+	OpReload   OpKind = "reload"   // have every member read its file
+	OpExpect   OpKind = "expect"   // tell the partition to expect N votes
+	OpVotes    OpKind = "votes"    // give the member with node id N the votes Name until the next reload; nothing if it is none
+	OpForget   OpKind = "forget"   // have pacemaker forget the node Name with node id N
+	OpOnline   OpKind = "online"   // wait until pacemaker has joined that of the others
+	OpIDs      OpKind = "ids"      // remember that cluster Name has used node ids up to N and config_versions up to Version
+	OpWrite    OpKind = "write"    // write Blob to Path.new, mode Mode
+	OpRekey    OpKind = "rekey"    // refuse when the corosync that runs takes a new key only when it starts
+	OpReread   OpKind = "reread"   // have corosync run its file, with the key Blob of Path: node id N asks for a reload at once, another when that has not reached it
+	OpReach    OpKind = "reach"    // see that each of the addresses Name answers
+	OpPublish  OpKind = "publish"  // put Blob into /etc/pve, if the node has it as its file; refused when what is there is not Base
+	OpShare    OpKind = "share"    // put Blob into /etc/pve as Path; refused when what is there is not Base, or, with Name back, left alone
+	OpPmxcfs   OpKind = "pmxcfs"   // restart pmxcfs: with its database (Name keep) or without (fresh), until /etc/pve/corosync.conf is Blob; out of the cluster (alone); or as it was (back)
+	OpPurge    OpKind = "purge"    // keep /etc/pve/nodes/Name in PurgedDir, and remove it; refused when it has guests
+	OpOwe      OpKind = "owe"      // remember that the nodes Name, which left, still have the key Blob
+	OpQuiet    OpKind = "quiet"    // stop Unit, of Proxmox VE's HA, when it has frozen its guests
+	OpRouse    OpKind = "rouse"    // start Unit, of Proxmox VE's HA, if it ran when the operation began
+	OpDisarmed OpKind = "disarmed" // refuse while someone has the watchdog reset the node
 )
 
 // Op is one action on one node.

@@ -23,6 +23,8 @@ type PVE struct {
 	Conf     FileState // of PVEConfPath
 	Version  uint64    // its config_version
 	LRM      string    // the state of HA's local resource manager; "": not known
+	LRMMode  string    // what it is on its way to: active, restart, maintenance, ...
+	Watchdog bool      // someone has the node reset unless told not to
 	Guests   []string  // ids of the virtual machines and containers that are configured on the node
 	Peers    []PVEPeer // the cluster as pmxcfs knows it, by name
 
@@ -66,10 +68,12 @@ func parsePVE(sec map[string]section) *PVE {
 			p.Guests = append(p.Guests, id)
 		}
 	}
-	var lrm struct{ State string }
+	var lrm struct{ State, Mode string }
 	if json.Unmarshal(sec["pvelrm"].out, &lrm) == nil {
-		p.LRM = lrm.State
+		p.LRM, p.LRMMode = lrm.State, lrm.Mode
 	}
+	watchdog, asked := sec["watchdog"]
+	p.Watchdog = asked && watchdog.status == 0
 	var members struct {
 		Nodelist map[string]struct{ Online int }
 	}

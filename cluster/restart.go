@@ -18,7 +18,7 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 		if s.skip(&ps, n) || !n.check(&ps) || !n.active() {
 			continue
 		}
-		n.fenced(&ps)
+		v.stoppable(&ps, n)
 		if n.Facts.Conf.Err != nil || n.Facts.Conf.Hash != want {
 			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync; started with it, the node could exit or stop others from starting", "its corosync.conf is not that of the cluster")
 		}
@@ -29,7 +29,8 @@ func PlanRestart(s ServiceSpec, v *View) (*Plan, error) {
 	p := v.plan()
 	before, _ := v.voting(conf)
 	p.Quorum = QuorumRange{before, before, before}
-	p.Steps = v.rolling(&ps, &p.Quorum, chosen)
+	rest, haBack := v.quiet(viewNames(chosen))
+	p.Steps = slices.Concat(rest, v.rolling(&ps, &p.Quorum, chosen), haBack)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -68,6 +69,7 @@ func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 			steps = append(steps, unpace)
 		}
 		stop, start := unitStep(fmt.Sprintf("stop-%d", i+1), OpStop, "corosync", one), unitStep(fmt.Sprintf("start-%d", i+1), OpStart, "corosync", one)
+		v.disarmed(&stop)
 		stop.Do.Leave = []ID{n.Conf.ID}
 		stop.Do.Want = &Want{Members: rest, Gone: stop.Do.Leave, Quorate: quorate && away.Quorate, Deadline: formTime(len(conf.Nodes))}
 		start.Do.Want = &Want{Members: members, Quorate: quorate, Links: v.connected(members), Deadline: formTime(len(conf.Nodes))}

@@ -125,7 +125,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 	var ps Problems
 	conf := v.config()
 	want := Hash(v.Conf.Bytes())
-	var names, paced []string
+	var names, paced, resting []string
 	var members []Member
 	pacemaker := slices.ContainsFunc(v.Nodes, func(n ViewNode) bool { return n.Facts != nil && n.Facts.Units["pacemaker"].Running() })
 	v.oneKey(&ps, conf)
@@ -145,6 +145,9 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		}
 		if u := n.Facts.Units["pacemaker"]; !u.Running() && (u.Enabled || pacemaker && u.Loaded) {
 			paced = append(paced, n.Name)
+		}
+		if n.Facts.haOff() {
+			resting = append(resting, n.Name)
 		}
 		if n.active() {
 			continue
@@ -190,6 +193,12 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 			p.Steps = append(p.Steps, pace)
 		}
 	}
+	if len(resting) > 0 {
+		p.Steps = append(p.Steps, Step{
+			ID: "ha", What: "start HA on " + andList(resting), Class: ClassStart,
+			Do: Act{Nodes: resting, Ops: []Op{{Kind: OpStart, Unit: crmUnit}, {Kind: OpStart, Unit: lrmUnit}}, Soft: true},
+		})
+	}
 	return p, nil
 }
 
@@ -222,7 +231,7 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 		if s.skip(&ps, n) || !n.check(&ps) {
 			continue
 		}
-		n.fenced(&ps)
+		v.stoppable(&ps, n)
 		if n.Facts.Units["corosync"].Running() {
 			names = append(names, n.Name)
 			ids = append(ids, n.Conf.ID)
@@ -247,6 +256,10 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	if len(names) == 0 {
 		return p, nil
 	}
+	p.Steps, _ = v.quiet(names)
+	if len(p.Steps) > 0 {
+		p.Notes.warn(CodeUnmanaged, "", "clusterctl start starts HA again, too", "HA does not watch over the guests on %s until it is started again", andList(names))
+	}
 	if len(paced) > 0 {
 		p.Steps = append(p.Steps, unitStep("pacemaker", OpStop, "pacemaker", paced))
 	}
@@ -255,6 +268,7 @@ func PlanStop(s ServiceSpec, v *View) (*Plan, error) {
 	if !s.All {
 		stop.Do.Leave = ids
 	}
+	v.disarmed(&stop)
 	p.Steps = append(p.Steps, stop)
 	return p, nil
 }

@@ -306,6 +306,21 @@ op_rekey() { # what runs counts, not what is installed; without it the reload fa
   [ "${pid:-0}" = 0 ] || grep -qa knet_handle_crypto_use_config "/proc/$pid/exe" ||
     fail "corosync was built without what it takes to change the key while it runs"
 }
+op_quiet() { # - - - - UNIT: HA's. Ended another way it leaves the watchdog running, which then resets the node
+  case $(systemctl is-active "$5") in active | activating | reloading | deactivating) ;; *) return 0 ;; esac
+  timeout 300 systemctl stop "$5" || fail "$5 has not ended after five minutes; what it waits for: ha-manager status"
+}
+op_rouse() { # - - - - UNIT: one that is still on its way down comes up when it is
+  grep -q "^$5 active " "$E/units" || return 0
+  timeout 60 systemctl start "$5" || [ $? = 124 ] || fail "systemctl start $5 failed: HA does not watch over the guests there"
+}
+op_disarmed() { # the marker goes a moment after the last client
+  local end=$((SECONDS + 5))
+  while [ -e /run/watchdog-mux.active ]; do
+    [ "$SECONDS" -lt "$end" ] || { fail "its watchdog is held, and would reset it (journalctl -u watchdog-mux)"; return; }
+    sleep 0.2
+  done
+}
 writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask the same)
   local mode
   mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && mounted

@@ -30,6 +30,7 @@ if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not 
   else
     put pve 0 ''
   fi
+  [ -e /run/watchdog-mux.active ]; put watchdog $? ''
 else
   put pve 1 ''
 fi

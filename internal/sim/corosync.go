@@ -389,6 +389,7 @@ func (c *corosync) show() {
 	was := c.shown
 	c.shown = c.quorate
 	if was != c.shown {
+		c.m.arm()
 		c.m.w.showed(c)
 	}
 }

@@ -175,6 +175,9 @@ func (m *Machine) Crash() {
 	if m.corosync != nil {
 		m.corosync.die("inactive")
 	}
+	if m.pve != nil {
+		m.pve.held = false
+	}
 	m.abandon()
 	m.disk.crash(m.w.rng)
 	m.w.wrote(m, "a crash")
@@ -208,6 +211,10 @@ func (m *Machine) Boot() {
 				_ = m.start() // its state tells
 			}
 			m.startPmxcfs()
+		case strings.HasPrefix(name, "pve-ha"):
+			if u.enabled {
+				u.active = "active"
+			}
 		case u.enabled:
 			_ = m.Start(name) // its state tells
 		}
@@ -240,6 +247,10 @@ func (m *Machine) Facts() *cluster.Facts {
 	if m.pve != nil {
 		f.PVE = &cluster.PVE{Mounted: m.Active("pve-cluster"), Writable: m.writable(), Conf: cluster.FileState{Hash: cluster.Absent}}
 		f.PVE.Files, f.PVE.Homes = m.pve.shared()
+		f.PVE.LRM, f.PVE.LRMMode, f.PVE.Watchdog = "wait_for_agent_lock", "active", m.armed()
+		if m.armed() && m.Active("pve-ha-lrm") {
+			f.PVE.LRM = "active"
+		}
 		if text := m.Published(); text != "" {
 			f.PVE.Conf, f.PVE.Version = cluster.FileState{Exists: true, Hash: cluster.Hash([]byte(text))}, m.w.config(text).version()
 		}

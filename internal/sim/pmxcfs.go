@@ -18,6 +18,8 @@ type pmxcfs struct {
 	writes int               // how often the database was written: the highest is the cluster's
 	copied bool              // it has replaced the file of the machine
 	joined bool              // it was started with a corosync.conf; else it is by itself
+	held   bool              // it holds the watchdog
+	guards bool              // HA has guests on the machine
 	files  map[string]string // what else is in it, of the files that a node reads
 	saved  map[string]pmxcfs
 }
@@ -25,7 +27,46 @@ type pmxcfs struct {
 // Virtualize makes a machine one of Proxmox VE, in no cluster.
 func (m *Machine) Virtualize() {
 	m.pve = &pmxcfs{writes: 1, saved: map[string]pmxcfs{}} // it has a database
-	m.units["pve-cluster"] = &unit{active: "active", enabled: true, loaded: true}
+	for _, name := range []string{"pve-cluster", "pve-ha-lrm", "pve-ha-crm"} {
+		m.units[name] = &unit{active: "active", enabled: true, loaded: true}
+	}
+}
+
+// Guard has HA watch over guests on the machine: while it does, and corosync does not
+// run, its watchdog resets it.
+func (m *Machine) Guard() {
+	m.pve.guards = true
+	m.arm()
+}
+
+// arm has HA take the watchdog where it runs, and has quorum.
+func (m *Machine) arm() {
+	if m.pve != nil && m.pve.guards && m.corosync != nil && m.corosync.shown && (m.Active("pve-ha-lrm") || m.Active("pve-ha-crm")) {
+		m.pve.held = true
+	}
+}
+
+// armed tells whether HA holds the watchdog.
+func (m *Machine) armed() bool { return m.pve != nil && m.pve.held }
+
+// disarm has HA let the watchdog go when it has come to rest.
+func (m *Machine) disarm() {
+	if m.pve != nil && !m.Active("pve-ha-lrm") && !m.Active("pve-ha-crm") {
+		m.pve.held = false
+	}
+}
+
+// rouse is `op_rouse`.
+func (sh *shell) rouse(name string) error {
+	if sh.entry.units[name].active != "active" || sh.m.Active(name) {
+		return nil
+	}
+	if err := sh.at(50*time.Millisecond, 400*time.Millisecond); err != nil {
+		return err
+	}
+	sh.m.units[name].active = "active"
+	sh.m.arm()
+	return nil
 }
 
 // Published is the corosync.conf in /etc/pve, "" when there is none.

@@ -23,6 +23,7 @@ type Scenario struct {
 	Ahead    string   // one with a file that nobody runs yet, and of a version of its own
 	Down     string   // one where corosync does not run, and the file is of the version before
 	PVE      bool     // the machines are of Proxmox VE
+	HA       bool     // ... and HA has guests on each
 	OneLink  bool     // its nodes have one link, not two
 	Stops    bool     // the command stops all of it
 	Refused  bool     // the command is, and nothing is changed
@@ -79,6 +80,9 @@ func Scenarios() []Scenario {
 		{Name: "pve-key-rotate", Machines: 3, Members: 3, PVE: true, Plan: Rotate},
 		{Name: "pve-conf-set", Machines: 3, Members: 3, PVE: true, Plan: ConfSet("totem", "token", "5000")},
 		{Name: "pve-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
+		{Name: "pve-ha-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, HA: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
+		{Name: "pve-ha-conf-set-rolling", Machines: 3, Members: 3, PVE: true, HA: true, Plan: ConfSet("totem", "link_mode", "active")},
+		{Name: "pve-ha-delnode-3-2", Machines: 3, Members: 3, PVE: true, HA: true, Plan: Remove("n3")},
 		{Name: "pve-conf-sync-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
 		{Name: "pve-migration", Machines: 3, Members: 3, PVE: true, Plan: Migrate("10.0.2.0/24"), Rivals: []Command{Migrate("10.0.1.0/24")}},
 		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {

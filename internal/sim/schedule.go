@@ -186,6 +186,11 @@ func run(t *testing.T, s Schedule) Outcome {
 			t.Fatal(err)
 		}
 	}
+	if sc.HA {
+		for _, m := range w.all {
+			m.Guard()
+		}
+	}
 	w.Secret(string(clusterKey))
 	w.Secret(string(newKey))
 	w.watch.ends = []*config{} // nobody needs be quorate before Guard

@@ -613,6 +613,18 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.share(o)
 	case cluster.OpPmxcfs:
 		return sh.pmxcfs(o)
+	case cluster.OpQuiet:
+		if o.Unit == "pve-ha-lrm" && m.armed() && !m.writable() {
+			return errors.New("pve-ha-lrm has not ended after five minutes")
+		}
+		return sh.stopUnit(o.Unit)
+	case cluster.OpRouse:
+		return sh.rouse(o.Unit)
+	case cluster.OpDisarmed:
+		if m.armed() {
+			return errors.New("its watchdog is held, and would reset it")
+		}
+		return sh.quick()
 	case cluster.OpPurge:
 		return sh.purge(o.Name)
 	case cluster.OpReach:
@@ -662,6 +674,11 @@ func (sh *shell) start(name string) error {
 	if u.active == "active" {
 		return nil
 	}
+	if strings.HasPrefix(name, "pve-ha") {
+		u.active = "active"
+		sh.m.arm()
+		return nil
+	}
 	if name != "corosync" {
 		if sh.m.corosync == nil { // which systemd starts with it
 			if err := sh.start("corosync"); err != nil {
@@ -687,6 +704,9 @@ func (sh *shell) stopUnit(name string) error {
 		return err
 	}
 	if name == "corosync" && sh.m.corosync != nil {
+		if sh.m.armed() {
+			sh.w.trouble("corosync is stopped on %s, whose watchdog is held", sh.m.name)
+		}
 		if sh.m.Active("pacemaker") {
 			sh.w.trouble("corosync is stopped on %s before pacemaker", sh.m.name)
 		}
@@ -694,6 +714,7 @@ func (sh *shell) stopUnit(name string) error {
 		sh.m.corosync.exit("inactive")
 	}
 	u.active = "inactive"
+	sh.m.disarm()
 	return nil
 }
 

@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"slices"
+)
+
+// The daemons of Proxmox VE's HA. While pve-ha-lrm manages guests it holds the
+// node's watchdog, which resets a node that is without quorum for a minute; so does
+// the pve-ha-crm that is master. Stopped in order, with quorum, pve-ha-lrm has the
+// master freeze its guests, leaves them running, and lets the watchdog go (LRM.pm,
+// shutdown_request and work). Guests that are frozen are not taken over by other
+// nodes, also when theirs is away (Manager.pm), until its pve-ha-lrm is back.
+const (
+	lrmUnit = "pve-ha-lrm"
+	crmUnit = "pve-ha-crm"
+)
+
+// haFences refuses what would have HA's watchdog reset the node.
+func haFences(ps *Problems, f *Facts, name string) {
+	const remedy = "take its HA resources away (ha-manager status), or stop pve-ha-lrm there first, and start it again afterwards"
+	if f.Units[lrmUnit].Running() && (f.PVE == nil || f.PVE.LRM != "wait_for_agent_lock") { // in which it holds no watchdog
+		ps.add(CodeFence, name, remedy, "pve-ha-lrm runs there, whose watchdog resets the node")
+	}
+}
+
+// haOff tells whether HA is at rest although it is started at boot.
+func (f *Facts) haOff() bool {
+	off := func(unit string) bool { u := f.Units[unit]; return u.Loaded && u.Enabled && !u.Running() }
+	return f.PVE != nil && (off(lrmUnit) || off(crmUnit))
+}
+
+// haStays refuses to stop corosync where HA cannot be brought to rest before: see
+// quiet. pve-ha-lrm ends only when no guest of it is left that is not frozen.
+func (v *View) haStays(ps *Problems, n *ViewNode) {
+	f := n.Facts
+	p := f.PVE
+	if p == nil {
+		haFences(ps, f, n.Name)
+		return
+	}
+	if !f.Units[lrmUnit].Running() {
+		if p.Watchdog && !f.Units[crmUnit].Running() {
+			ps.add(CodeFence, n.Name, "see who: journalctl -u watchdog-mux", "its watchdog is held (/run/watchdog-mux.active), and not by HA: it would reset the node")
+		}
+		return
+	}
+	master := slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.Units[crmUnit].Running() && f.Runtime != nil })
+	switch {
+	case p.LRM == "wait_for_agent_lock":
+	case p.LRM == "":
+		ps.add(CodeFence, n.Name, "ha-manager status", "pve-ha-lrm runs there, and its state is not known: its watchdog may reset the node")
+	case p.LRM == "lost_agent_lock":
+		ps.add(CodeFence, n.Name, "wait until it has its lock again, or was reset: ha-manager status", "pve-ha-lrm there has lost its lock: its watchdog is about to reset the node")
+	case p.LRM == "maintenance" || p.LRMMode == "maintenance":
+		ps.add(CodeFence, n.Name, "wait until its HA resources have moved away, or end it: ha-manager crm-command node-maintenance disable "+n.Name,
+			"HA there is in maintenance mode, and pve-ha-lrm does not end before all its guests have moved")
+	case p.LRM != "active" || p.LRMMode != "active" && p.LRMMode != "":
+		ps.add(CodeFence, n.Name, "wait until that is over: ha-manager status", "pve-ha-lrm there is on its way to another state (%s, %s)", p.LRM, p.LRMMode)
+	case !p.Writable || !v.quorate() || !master:
+		ps.add(CodeFence, n.Name, "bring quorum back, and start pve-ha-crm on some node", "pve-ha-lrm holds its watchdog there, and lets it go only with quorum, and while pve-ha-crm runs somewhere to freeze its guests")
+	}
+}
+
+// haGuests refuses to take a node out on which HA runs guests: nobody would take
+// them over, and theirs would go on by itself.
+func (v *View) haGuests(ps *Problems, n *ViewNode) {
+	p := n.Facts.PVE
+	if p == nil || !n.Facts.Units[lrmUnit].Running() || p.LRM != "active" {
+		return
+	}
+	for _, e := range entries(p.Files["ha/resources.cfg"]) {
+		if slices.Contains(p.Guests, e.id) {
+			sid := e.kind + ":" + e.id
+			ps.add(CodeFence, n.Name, "move it first: ha-manager migrate "+sid+" NODE; or take it out of HA: ha-manager remove "+sid, "HA runs its guest %s there", sid)
+		}
+	}
+}
+
+// quiet are the steps that bring HA to rest on nodes, which has the watchdogs let
+// go, and the one that starts it again.
+func (v *View) quiet(nodes []string) (rest, back []Step) {
+	running := func(unit string) []string {
+		return slices.DeleteFunc(slices.Clone(nodes), func(name string) bool {
+			f := v.node(name).Facts
+			return f == nil || f.PVE == nil || !f.Units[unit].Running()
+		})
+	}
+	lrms, crms := running(lrmUnit), running(crmUnit)
+	any := slices.DeleteFunc(slices.Clone(nodes), func(name string) bool { return !slices.Contains(lrms, name) && !slices.Contains(crms, name) })
+	if len(lrms) > 0 {
+		rest = append(rest, Step{
+			ID: "ha-lrm", What: "stop pve-ha-lrm on " + andList(lrms) + ": HA freezes its guests, which go on running, and fences nobody", Class: ClassPrepare,
+			Do:   Act{Nodes: lrms, Ops: []Op{{Kind: OpQuiet, Unit: lrmUnit}}},
+			Undo: []Act{{Nodes: lrms, Ops: []Op{{Kind: OpRouse, Unit: lrmUnit}}, Soft: true}},
+		})
+	}
+	if len(crms) > 0 {
+		rest = append(rest, Step{
+			ID: "ha-crm", What: "stop pve-ha-crm on " + andList(crms), Class: ClassPrepare,
+			Do:   Act{Nodes: crms, Ops: []Op{{Kind: OpQuiet, Unit: crmUnit}}},
+			Undo: []Act{{Nodes: crms, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}}, Soft: true}},
+		})
+	}
+	if len(any) > 0 {
+		back = []Step{{
+			ID: "ha-back", What: "start HA again on " + andList(any), Class: ClassPrepare,
+			Do:   Act{Nodes: any, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}}, Soft: true},
+			Undo: []Act{{Nodes: any, Ops: []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}}},
+		}}
+	}
+	return rest, back
+}
+
+// quietFirst has HA brought to rest before what an act does: a node may have come
+// up again meanwhile.
+func (v *View) quietFirst(a *Act) {
+	if rest, _ := v.quiet(a.Nodes); len(rest) > 0 {
+		a.Ops = append([]Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}, a.Ops...)
+	}
+}
+
+// disarmed has a step that stops corosync refused on nodes whose watchdog is held.
+func (v *View) disarmed(s *Step) {
+	if v.pve() {
+		s.Do.Ops = append([]Op{{Kind: OpDisarmed}}, s.Do.Ops...)
+	}
+}

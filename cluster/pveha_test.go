@@ -1,0 +1,195 @@
+package cluster_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
+)
+
+// guarded is a cluster of Proxmox VE in which HA has guests on every node.
+func guarded(t *testing.T, n int) *world {
+	w := virtual(t, n, n)
+	for _, m := range w.Machines() {
+		m.Guard()
+	}
+	return w
+}
+
+// stopsAll and restartsEach are changes of corosync.conf that take a restart.
+var (
+	stopsAll     = cluster.ConfSpec{What: "set totem.netmtu", Restart: true, Edit: func(f *corosyncconf.File) error { return f.Root().Section("totem").Set("netmtu", "1400") }}
+	restartsEach = cluster.ConfSpec{What: "set quorum.wait_for_all", Restart: true, Edit: func(f *corosyncconf.File) error { return f.Root().Section("quorum").Set("wait_for_all", "1") }}
+)
+
+var haPlans = map[string]func(*cluster.View) (*cluster.Plan, error){
+	"stop": func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanStop(cluster.ServiceSpec{Nodes: []string{"n3"}}, v)
+	},
+	"stop --all": func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanStop(cluster.ServiceSpec{All: true}, v)
+	},
+	"restart --all": func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
+	},
+	"a change that stops all":        func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanConf(stopsAll, v) },
+	"a change that restarts in turn": func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanConf(restartsEach, v) },
+	"delnode": func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, v)
+	},
+	"separate": func(v *cluster.View) (*cluster.Plan, error) { return cluster.PlanSeparate("n3", key, v) },
+}
+
+// HA is at rest wherever corosync is stopped, and goes on afterwards where the
+// node stays and runs. The simulator tells of a watchdog that is held then.
+func TestHAIsBroughtToRestBeforeCorosyncIsStopped(t *testing.T) {
+	for name, plan := range haPlans {
+		t.Run(name, func(t *testing.T) {
+			w := guarded(t, 3)
+			w.Trouble = func(trouble string) {
+				if !strings.Contains(name, "all") || strings.Contains(trouble, "watchdog") {
+					t.Error(trouble)
+				}
+			}
+			p, err := plan(w.view(t))
+			w.goes(t, p, err)
+			for _, m := range w.Machines() {
+				if on := m.Active("pve-ha-lrm") && m.Active("pve-ha-crm"); on != m.Active("corosync") {
+					t.Errorf("%s: corosync %v, HA %v", m.Name(), m.Active("corosync"), on)
+				}
+			}
+			leaves := name == "delnode" || name == "separate"
+			if m := w.Machine("n3"); leaves == m.Enabled("pve-ha-crm") || leaves == m.Enabled("pve-ha-lrm") {
+				t.Errorf("n3: HA is started at boot: %v", !leaves)
+			}
+		})
+	}
+}
+
+// Whatever fails, HA is as it was, and at rest while corosync is stopped.
+func TestAFailedChangeLeavesHAAsItWas(t *testing.T) {
+	for name, plan := range haPlans {
+		if strings.HasPrefix(name, "stop") || name == "separate" {
+			continue
+		}
+		_, p := plan, (*cluster.Plan)(nil)
+		p, err := plan(guarded(t, 3).view(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range p.Steps {
+			if step.Do.Soft || len(step.Do.Ops) == 0 {
+				continue
+			}
+			t.Run(name+", "+step.ID, func(t *testing.T) {
+				w := guarded(t, 3)
+				w.Trouble = func(trouble string) {
+					if strings.Contains(trouble, "watchdog") {
+						t.Error(trouble)
+					}
+				}
+				p, err := plan(w.view(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				last := step.Do.Ops[len(step.Do.Ops)-1]
+				for _, m := range w.Machines() {
+					m.Fail = func(n cluster.Note, o cluster.Op) error {
+						if n == (cluster.Note{Phase: cluster.Doing, Step: step.ID}) && o == last {
+							return errors.New("it broke")
+						}
+						return nil
+					}
+				}
+				if err := w.carryOut(t, p); err == nil {
+					t.Fatal("it did not fail")
+				}
+				for _, m := range w.Machines() {
+					for _, unit := range []string{"corosync", "pve-ha-lrm", "pve-ha-crm"} {
+						if !m.Active(unit) || !m.Enabled(unit) {
+							t.Errorf("%s: %s: active %v, enabled %v", m.Name(), unit, m.Active(unit), m.Enabled(unit))
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestHAStartsAgainWithTheCluster(t *testing.T) {
+	w := guarded(t, 3)
+	for _, unit := range []string{"pve-ha-lrm", "pve-ha-crm"} {
+		for _, m := range w.Machines() {
+			m.Stop(unit)
+		}
+	}
+	v := w.view(t)
+	if ps := cluster.NewStatus(v).Problems; len(ps) != 3 || ps[0].Code != cluster.CodeHAOff {
+		t.Errorf("status: %v", ps)
+	}
+	p, err := cluster.PlanStart(cluster.ServiceSpec{All: true}, v)
+	w.goes(t, p, err)
+	for _, m := range w.Machines() {
+		if !m.Active("pve-ha-lrm") || !m.Active("pve-ha-crm") {
+			t.Errorf("%s: HA does not run", m.Name())
+		}
+	}
+}
+
+// Where HA cannot be brought to rest, corosync is not stopped.
+func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*cluster.View, *cluster.Facts)
+		want string
+	}{
+		{"unknown", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRM = "" }, "its state is not known"},
+		{"no lock", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRM = "lost_agent_lock" }, "about to reset the node"},
+		{"maintenance", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRM = "maintenance" }, "maintenance mode"},
+		{"on its way to maintenance", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRMMode = "maintenance" }, "maintenance mode"},
+		{"being stopped", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRMMode = "restart" }, "on its way to another state"},
+		{"pmxcfs that cannot be written", func(_ *cluster.View, f *cluster.Facts) { f.PVE.Writable = false }, "only with quorum"},
+		{"no master", func(v *cluster.View, _ *cluster.Facts) {
+			for _, n := range v.Nodes {
+				delete(n.Facts.Units, "pve-ha-crm")
+			}
+		}, "only with quorum"},
+		{"another watchdog", func(_ *cluster.View, f *cluster.Facts) {
+			delete(f.Units, "pve-ha-crm")
+			delete(f.Units, "pve-ha-lrm")
+		}, "and not by HA"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := guarded(t, 3)
+			for verb, plan := range haPlans {
+				v := w.view(t)
+				tt.edit(v, v.Nodes[2].Facts)
+				_, err := plan(v)
+				if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool {
+					return p.Code == cluster.CodeFence && strings.Contains(p.Message, tt.want)
+				}) {
+					t.Errorf("%s: got %v", verb, err)
+				}
+			}
+		})
+	}
+}
+
+// A node on which HA runs guests does not leave with them.
+func TestANodeWithGuestsOfHAStays(t *testing.T) {
+	w := guarded(t, 3)
+	w.Machine("n1").SetShared("ha/resources.cfg", "vm: 100\n\tstate started\n\nct: 200\n")
+	v := w.view(t)
+	v.Nodes[2].Facts.PVE.Guests = []string{"200", "300"}
+	_, err := haPlans["delnode"](v)
+	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeFence || ps[0].Message != "HA runs its guest ct:200 there" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := haPlans["stop"](v); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
