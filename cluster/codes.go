@@ -63,6 +63,7 @@ const (
 	CodeGuests        Code = "guests"
 	CodeLeftover      Code = "leftover"
 	CodeMigration     Code = "migration"
+	CodeSharedStore   Code = "shared-storage"
 	CodeHAOff         Code = "ha-off"
 	CodeHeld          Code = "held"
 	CodeQuorum        Code = "quorum"
@@ -186,6 +187,7 @@ func CodeTable() []CodeInfo {
 		{CodeGuests, Refused, "a node of Proxmox VE has guests whose configuration would be lost"},
 		{CodeLeftover, Refused, "what a node that left leaves behind in /etc/pve"},
 		{CodeMigration, Refused, "what Proxmox VE's datacenter.cfg says of migration does not do what it seems to"},
+		{CodeSharedStore, Refused, "storage that a node which is separated would share with the cluster"},
 		{CodeHAOff, Finding, "HA of Proxmox VE does not run on a node, and is started there at boot"},
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},

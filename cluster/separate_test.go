@@ -128,3 +128,34 @@ func TestSeparateListsWhatIsLeftToDo(t *testing.T) {
 		}
 	}
 }
+
+// On Proxmox VE the storage that both sides would use is told first, and before
+// anything is done.
+func TestSeparateOnProxmoxVE(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n1").SetShared("storage.cfg", "dir: local\n\tpath /var/lib/vz\n\nnfs: isos\n\tserver 10.9.9.9\n\nlvm: san\n\tshared 1\n\tnodes n1,n3\n\n"+
+		"rbd: off\n\tdisable 1\n\ncifs: others\n\tnodes n1,n2\n\nnfs: own\n\tnodes n3\n")
+	v := w.view(t)
+	v.Nodes[2].Facts.PVE.Guests = []string{"100"}
+	p, err := cluster.PlanSeparate("n3", newKey, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "n3: it and the cluster would both use isos and san: the same guest ids on both sides, and so the same names of disks, destroy data; first give it storage of its own, and move the disks of its guests there"
+	if len(p.Notes) == 0 || p.Notes[0].String() != want {
+		t.Errorf("got %v", p.Notes)
+	}
+	left := cluster.LeftToDo("n3", v)
+	if !strings.HasSuffix(left[0], "on it: pvesm set isos --disable 1; on it: pvesm set san --disable 1") {
+		t.Errorf("first is: %s", left[0])
+	}
+	for _, want := range []string{"its guests (100)", "rm -r /etc/pve/nodes/n1 /etc/pve/nodes/n2", "/etc/pve/ha/resources.cfg", "clusterctl delnode --purge n3", "clusterctl add n3"} {
+		if !strings.Contains(strings.Join(left, "\n"), want) {
+			t.Errorf("no %q in:\n%s", want, strings.Join(left, "\n"))
+		}
+	}
+	w.goes(t, p, nil)
+	if n3 := w.Machine("n3"); n3.Published() != "" || !n3.Active("pve-cluster") || n3.Active("pve-ha-crm") || n3.Enabled("pve-ha-crm") {
+		t.Errorf("n3: /etc/pve has %q; pve-cluster %v, HA %v", n3.Published(), n3.Active("pve-cluster"), n3.Active("pve-ha-crm"))
+	}
+}
