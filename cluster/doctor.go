@@ -52,7 +52,7 @@ func Diagnose(v *View) []Cause {
 	for _, rule := range []func(*diagnosis){
 		(*diagnosis).login, (*diagnosis).held, (*diagnosis).operations, (*diagnosis).disk, (*diagnosis).keys, (*diagnosis).files,
 		(*diagnosis).firewall, (*diagnosis).interfaces, (*diagnosis).names,
-		(*diagnosis).versions, (*diagnosis).units, (*diagnosis).device, (*diagnosis).quorum, (*diagnosis).clocks, (*diagnosis).risks, (*diagnosis).logs,
+		(*diagnosis).versions, (*diagnosis).units, (*diagnosis).pmxcfs, (*diagnosis).device, (*diagnosis).quorum, (*diagnosis).clocks, (*diagnosis).risks, (*diagnosis).logs,
 	} {
 		rule(d)
 	}

@@ -22,6 +22,7 @@ type Signs struct {
 	Stopped    bool        // corosync's process is there and stopped, as by SIGSTOP
 	Started    time.Time   // when corosync was, by the node's clock; zero: it does not run
 	Log        []LogLine   // of corosync's unit since its last start, oldest first
+	PVELog     []LogLine   // of pmxcfs's, likewise
 	Interfaces []Interface // of the node
 	Filter     []Filter    // of its packet filter, what keeps packets away
 	KeyMode    string      // octal, of the authkey; "": there is none
@@ -87,6 +88,7 @@ func parseSigns(sec map[string]section) *Signs {
 		s.Started = time.Unix(int64(now)-int64(age), 0)
 	}
 	s.Log = parseUnitLog(string(sec["log"].out))
+	s.PVELog = parseUnitLog(string(sec["pvelog"].out))
 	s.Interfaces = parseInterfaces(string(sec["ifaces"].out), string(sec["ifaddrs"].out))
 	if f := strings.Fields(string(sec["keystat"].out)); len(f) == 4 {
 		s.KeyMode, s.KeyOwner = f[0], f[1]
@@ -120,7 +122,7 @@ func plainLog(line string) string {
 	return strings.Join(strings.Fields(strings.TrimPrefix(line, logHead.FindString(line))), " ")
 }
 
-// parseUnitLog reads `journalctl -o short-unix -u corosync`: what came since
+// parseUnitLog reads `journalctl -o short-unix -u UNIT`: what came since
 // systemd began to start it.
 func parseUnitLog(out string) []LogLine {
 	var lines []LogLine

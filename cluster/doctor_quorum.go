@@ -28,6 +28,9 @@ func (d *diagnosis) quorum() {
 	} else {
 		message = fmt.Sprintf("no quorum: %d of %d votes are there, %d are needed; away: %s", q.Total, q.Expected, q.Quorum, andList(away))
 	}
+	if only := d.v.readOnly(); only != "" {
+		message += "; " + only
+	}
 	c := d.add(rankQuorum, code, nil, d.wayBack(code, q, startable), "%s", message).so(CodeNotQuorate, CodeUnreachable, CodeAuth, CodeHostKey, CodeFacts, CodeInactive, CodeAbsent)
 	c.seen(fmt.Sprintf("corosync-quorumtool: Total votes: %d, Expected votes: %d, Quorum: %d, Flags: %s", q.Total, q.Expected, q.Quorum, strings.Join(q.Flags, " ")))
 	if len(startable) > 0 {

@@ -209,3 +209,56 @@ func TestFactsOfProxmoxVE(t *testing.T) {
 		t.Errorf("another node: %+v, %v", f.PVE, err)
 	}
 }
+
+// After a power cut the first nodes say who is missing, with how many votes.
+func TestAColdStartTellsWhoIsMissing(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Trouble = nil
+	w.Machine("n2").Crash()
+	w.Machine("n3").Crash()
+	const want = "no quorum: 1 of 3 votes are present, 2 are needed: 1 more; away: n2, n3; until then /etc/pve can only be read, and no guest is started"
+	if ps := cluster.NewStatus(w.patient(t)).Problems; ps[0].Message != want {
+		t.Errorf("status: %v", ps)
+	}
+	causes := cluster.Diagnose(w.patient(t))
+	if !slices.ContainsFunc(causes, func(c cluster.Cause) bool {
+		return c.Code == cluster.CodeNotQuorate && strings.Contains(c.Message, "away: n2 and n3") && strings.Contains(c.Message, "no guest is started")
+	}) {
+		t.Errorf("doctor:\n%s", describe(causes))
+	}
+}
+
+// A corosync.conf that was mended on one node, while the cluster has no quorum or
+// does not run, becomes that of all, and is put into /etc/pve later.
+func TestPVEIsRepairedWithoutQuorum(t *testing.T) {
+	for name, stopped := range map[string]bool{"a node runs": false, "none runs": true} {
+		t.Run(name, func(t *testing.T) {
+			w := virtual(t, 3, 3)
+			w.Trouble = nil
+			w.Machine("n3").Crash()
+			for _, m := range w.Machines()[:2] {
+				if m.Name() == "n2" || stopped {
+					m.Stop("corosync")
+				}
+			}
+			replacing(w, "totem {", "totem {\n\ttoken: 5000", "n1")
+			p, err := cluster.PlanSync(cluster.SyncSpec{From: "n1"}, w.patient(t), nil)
+			w.goes(t, p, err)
+			n1, n2 := w.Machine("n1"), w.Machine("n2")
+			if a, b := n1.File(cluster.ConfPath), n2.File(cluster.ConfPath); a != b || !strings.Contains(a, "token: 5000") {
+				t.Fatalf("n1 has\n%sn2 has\n%s", a, b)
+			}
+			for _, m := range []string{"n1", "n2"} { // which has pmxcfs start first
+				w.Machine(m).Crash()
+				w.Machine(m).Boot()
+			}
+			w.Settle()
+			p, err = cluster.PlanSync(cluster.SyncSpec{}, w.patient(t), nil)
+			w.goes(t, p, err)
+			w.published(t, "n1", "n2")
+			if !strings.Contains(n2.Running(), "token: 5000") {
+				t.Errorf("n2 runs\n%s", n2.Running())
+			}
+		})
+	}
+}

@@ -95,9 +95,9 @@ func TestStatusOfCorosync2(t *testing.T) {
 // Votes enough, and yet no quorum.
 func TestStatusTellsThatAllAreWaitedFor(t *testing.T) {
 	for status, want := range map[string]string{
-		"3.1.7/two-node-waiting.txt":      "no quorum: 1 of 2 votes are present, all are waited for (wait_for_all)",
-		"3.0.3/wait-for-all-reloaded.txt": "no quorum: 2 of 3 votes are present, all are waited for (wait_for_all)",
-		"2.4.6/rrp-alone.txt":             "no quorum: 1 of 3 votes are present, 2 are needed",
+		"3.1.7/two-node-waiting.txt":      "no quorum: 1 of 2 votes are present, all are waited for (wait_for_all); away: n2, n3",
+		"3.0.3/wait-for-all-reloaded.txt": "no quorum: 2 of 3 votes are present, all are waited for (wait_for_all); away: n3",
+		"2.4.6/rrp-alone.txt":             "no quorum: 1 of 3 votes are present, 2 are needed: 1 more; away: n2, n3",
 	} {
 		facts := three()
 		saying(t, status, "3.1.7/two-node-waiting.txt")(facts[0])

@@ -25,6 +25,10 @@ func PlanSync(s SyncSpec, v *View, key []byte) (*Plan, error) {
 	if truth == nil {
 		return nil, ps
 	}
+	truth, err := sy.abovePmxcfs(truth)
+	if err != nil {
+		return nil, err
+	}
 	sy.choose(&ps, truth, key)
 	if err := ps.err(); err != nil {
 		return nil, err
@@ -33,7 +37,6 @@ func PlanSync(s SyncSpec, v *View, key []byte) (*Plan, error) {
 	p.Notes = ps
 	p.Quorum.Before, _ = v.voting(truth.Config())
 	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
-	var err error
 	sy.planKey(p, key)
 	if sy.reload {
 		err = sy.planReload(p, truth)
@@ -187,6 +190,26 @@ func (sy *syncing) choose(ps *Problems, truth *corosyncconf.File, key []byte) {
 	}
 }
 
+// abovePmxcfs is a configuration that cannot be put into /etc/pve for want of quorum,
+// under a version that pmxcfs does not put its own in place of when it starts.
+func (sy *syncing) abovePmxcfs(truth *corosyncconf.File) (*corosyncconf.File, error) {
+	stands := func(f *Facts) bool {
+		return f.PVE != nil && f.PVE.Conf.Exists && f.PVE.Conf.Hash != Hash(truth.Bytes()) && f.PVE.Version >= truth.ConfigVersion()
+	}
+	if sy.view.quorate() || !slices.ContainsFunc(sy.view.reached(), stands) {
+		return truth, nil
+	}
+	above := truth.Clone()
+	if err := above.SetConfigVersion(sy.view.highest() + 1); err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	above, err := corosyncconf.Parse(ConfPath, above.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("edit corosync.conf: %w", err)
+	}
+	return above, nil
+}
+
 // planKey plans that nodes that lack it get the cluster's key.
 func (sy *syncing) planKey(p *Plan, key []byte) {
 	if len(sy.keys) > 0 {
@@ -218,7 +241,12 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 			Undo: []Act{{Nodes: sy.confs, Ops: []Op{{Kind: OpRestore, Path: ConfPath, Unit: "corosync"}}}},
 		})
 	}
-	if v := sy.view; v.pve() && sy.main() != nil && slices.ContainsFunc(sy.main().seen, func(n *ViewNode) bool { return n.Facts.PVE != nil && n.Facts.PVE.Conf.Hash != Hash(truth.Bytes()) }) {
+	v := sy.view
+	switch differs := slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil && f.PVE.Conf.Hash != Hash(truth.Bytes()) }); {
+	case !differs:
+	case !v.quorate():
+		p.Notes.warn(CodePmxcfs, "", "when there is quorum again: clusterctl conf sync", "/etc/pve has another corosync.conf, and cannot be written without quorum")
+	default:
 		p.Steps = append(p.Steps, publish("publish", p.blob(truth.Bytes()), "", v.publishers()))
 	}
 }

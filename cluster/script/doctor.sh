@@ -5,6 +5,7 @@ run service systemctl show -p Result,ExecMainCode,ExecMainStatus,MainPID corosyn
 read -r pid < <(systemctl show -p MainPID --value corosync.service 2>/dev/null)
 [ "${pid:-0}" = 0 ] || { file process "/proc/$pid/status"; run age ps -o etimes= -p "$pid"; }
 run log journalctl -q -o short-unix --no-pager -n 300 -u corosync.service
+[ ! -x /usr/bin/pmxcfs ] || run pvelog journalctl -q -o short-unix --no-pager -n 60 -u pve-cluster.service
 run ifaces ip -o link show
 run ifaddrs ip -o addr show
 filter
