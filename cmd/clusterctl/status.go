@@ -279,7 +279,11 @@ func (a *app) pmxcfsTable(s *cluster.Status) error {
 		if len(off) > 0 {
 			offline = cli.Styled(cli.Bad, strings.Join(off, " "))
 		}
-		t.Row(cli.Text(n.Name), yes(p.Mounted), yes(p.Quorate), cli.Text(strconv.FormatUint(p.ConfigVersion, 10)), cli.Text(strings.Join(on, " ")), offline)
+		version := "-"
+		if p.ConfigVersion > 0 {
+			version = strconv.FormatUint(p.ConfigVersion, 10)
+		}
+		t.Row(cli.Text(n.Name), yes(p.Mounted), yes(p.Quorate), cli.Text(version), cli.Text(orDash(strings.Join(on, " "))), offline)
 	}
 	if !found {
 		return nil
