@@ -64,7 +64,7 @@ func (v *View) readOnly() string {
 	return "until then /etc/pve can only be read, and no guest is started"
 }
 
-// absent are the voters that a partition lacks, with their votes where these differ
+// absentFrom are the voters that a partition lacks, with their votes where these differ
 // from one.
 func absentFrom(p *partition, v *View) string {
 	var away []string

@@ -51,7 +51,7 @@ func TestWhatNamesNodesIsRead(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"storage.cfg": odd, "ha/rules.cfg": "without an end", "jobs.cfg": ""}, f.PVE.Files); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string][]string{"n1": {"lxc/200.conf"}, "n2": {"qemu-server/100.conf"}, "n3": nil}, map[string][]string(f.PVE.Homes)); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"n1": {"lxc/200.conf"}, "n2": {"qemu-server/100.conf"}, "n3": nil}, f.PVE.Homes); diff != "" {
 		t.Error(diff)
 	}
 }

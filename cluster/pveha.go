@@ -1,8 +1,6 @@
 package cluster
 
-import (
-	"slices"
-)
+import "slices"
 
 // The daemons of Proxmox VE's HA. While pve-ha-lrm manages guests it holds the
 // node's watchdog, which resets a node that is without quorum for a minute; so does
@@ -86,7 +84,7 @@ func (v *View) quiet(nodes []string) (rest, back []Step) {
 		})
 	}
 	lrms, crms := running(lrmUnit), running(crmUnit)
-	any := slices.DeleteFunc(slices.Clone(nodes), func(name string) bool { return !slices.Contains(lrms, name) && !slices.Contains(crms, name) })
+	either := slices.DeleteFunc(slices.Clone(nodes), func(name string) bool { return !slices.Contains(lrms, name) && !slices.Contains(crms, name) })
 	if len(lrms) > 0 {
 		rest = append(rest, Step{
 			ID: "ha-lrm", What: "stop pve-ha-lrm on " + andList(lrms) + ": HA freezes its guests, which go on running, and fences nobody", Class: ClassPrepare,
@@ -101,11 +99,11 @@ func (v *View) quiet(nodes []string) (rest, back []Step) {
 			Undo: []Act{{Nodes: crms, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}}, Soft: true}},
 		})
 	}
-	if len(any) > 0 {
+	if len(either) > 0 {
 		back = []Step{{
-			ID: "ha-back", What: "start HA again on " + andList(any), Class: ClassPrepare,
-			Do:   Act{Nodes: any, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}}, Soft: true},
-			Undo: []Act{{Nodes: any, Ops: []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}}},
+			ID: "ha-back", What: "start HA again on " + andList(either), Class: ClassPrepare,
+			Do:   Act{Nodes: either, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}}, Soft: true},
+			Undo: []Act{{Nodes: either, Ops: []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}}},
 		}}
 	}
 	return rest, back

@@ -11,8 +11,8 @@ import (
 )
 
 // guarded is a cluster of Proxmox VE in which HA has guests on every node.
-func guarded(t *testing.T, n int) *world {
-	w := virtual(t, n, n)
+func guarded(t *testing.T) *world {
+	w := virtual(t, 3, 3)
 	for _, m := range w.Machines() {
 		m.Guard()
 	}
@@ -48,7 +48,7 @@ var haPlans = map[string]func(*cluster.View) (*cluster.Plan, error){
 func TestHAIsBroughtToRestBeforeCorosyncIsStopped(t *testing.T) {
 	for name, plan := range haPlans {
 		t.Run(name, func(t *testing.T) {
-			w := guarded(t, 3)
+			w := guarded(t)
 			w.Trouble = func(trouble string) {
 				if !strings.Contains(name, "all") || strings.Contains(trouble, "watchdog") {
 					t.Error(trouble)
@@ -75,8 +75,7 @@ func TestAFailedChangeLeavesHAAsItWas(t *testing.T) {
 		if strings.HasPrefix(name, "stop") || name == "separate" {
 			continue
 		}
-		_, p := plan, (*cluster.Plan)(nil)
-		p, err := plan(guarded(t, 3).view(t))
+		p, err := plan(guarded(t).view(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +84,7 @@ func TestAFailedChangeLeavesHAAsItWas(t *testing.T) {
 				continue
 			}
 			t.Run(name+", "+step.ID, func(t *testing.T) {
-				w := guarded(t, 3)
+				w := guarded(t)
 				w.Trouble = func(trouble string) {
 					if strings.Contains(trouble, "watchdog") {
 						t.Error(trouble)
@@ -120,7 +119,7 @@ func TestAFailedChangeLeavesHAAsItWas(t *testing.T) {
 }
 
 func TestHAStartsAgainWithTheCluster(t *testing.T) {
-	w := guarded(t, 3)
+	w := guarded(t)
 	for _, unit := range []string{"pve-ha-lrm", "pve-ha-crm"} {
 		for _, m := range w.Machines() {
 			m.Stop(unit)
@@ -164,7 +163,7 @@ func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := guarded(t, 3)
+			w := guarded(t)
 			for verb, plan := range haPlans {
 				v := w.view(t)
 				tt.edit(v, v.Nodes[2].Facts)
@@ -181,7 +180,7 @@ func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 
 // A node on which HA runs guests does not leave with them.
 func TestANodeWithGuestsOfHAStays(t *testing.T) {
-	w := guarded(t, 3)
+	w := guarded(t)
 	w.Machine("n1").SetShared("ha/resources.cfg", "vm: 100\n\tstate started\n\nct: 200\n")
 	v := w.view(t)
 	v.Nodes[2].Facts.PVE.Guests = []string{"200", "300"}
