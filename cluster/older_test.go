@@ -139,7 +139,7 @@ func TestAReloadThatDidNotHappenIsSeenBefore31(t *testing.T) {
 		}
 		return nil
 	}
-	const want = "n2: not as it should be after 1s: it runs config_version 1, not 2"
+	const want = "n2: not as it should be after 3s: it runs config_version 1, not 2"
 	if err := w.carryOut(t, p); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("want %q, got %v", want, err)
 	}

@@ -82,7 +82,7 @@ func tree(t *testing.T, dir string) map[string]string {
 // changes runs operations of script/change.sh on a folder in place of /etc/pve.
 func changes(t *testing.T, dir, journal, commands string) string {
 	t.Helper()
-	const lead = "\nE=$J/op/7; writable() { :; }; uname() { echo n1; }\nmkdir -p \"$E/blobs\"\n"
+	const lead = "\nE=$J/op/7; mounted() { :; }; writable() { :; }; uname() { echo n1; }\nmkdir -p \"$E/blobs\"\n"
 	script := strings.NewReplacer("/etc/pve", dir, cluster.JournalDir, journal).Replace(cluster.ChangeScript)
 	return string(scripted(t, "{ "+script+lead+commands+"; } 2>&1; echo $?", nil))
 }
@@ -121,7 +121,7 @@ func TestAFileIsKeptBeforeItIsEdited(t *testing.T) {
 	dir, journal := pmxcfs(t, map[string]string{"ha/rules.cfg": "old\n", "priv/lock/x": ""}), t.TempDir()
 	edit := func(base, text string) string {
 		hash := cluster.Hash([]byte(text))
-		return changes(t, dir, journal, "printf %s '"+text+"' >\"$E/blobs/"+hash+"\"; op_share /etc/pve/ha/rules.cfg "+hash+" "+cluster.Hash([]byte(base)))
+		return changes(t, dir, journal, "printf %s '"+text+"' >\"$E/blobs/"+hash+"\"; op_share "+dir+"/ha/rules.cfg "+hash+" "+cluster.Hash([]byte(base)))
 	}
 	if out := edit("another\n", "new"); out != dir+"/ha/rules.cfg was changed by someone else meanwhile\n77\n" {
 		t.Errorf("%q", out)
