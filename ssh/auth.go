@@ -112,6 +112,8 @@ func (s askedSigner) decrypt() (gossh.Signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.signer == nil && s.failed == nil {
+		s.d.asking.Lock()
+		defer s.d.asking.Unlock()
 		s.d.stopwatch.pause(func() { s.signer, s.failed = s.ask() })
 	}
 	return s.signer, s.failed

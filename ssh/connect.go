@@ -16,9 +16,13 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// maxHandshakes is how many handshakes one address gets at a time. sshd begins to drop connections at random when ten
+// maxStartups is how many handshakes one address gets at a time. sshd begins to drop connections at random when ten
 // have not logged in yet (sshd_config(5), MaxStartups).
-const maxHandshakes = 8
+const maxStartups = 8
+
+// maxHandshakes is how many handshakes there are at a time. Each takes some milliseconds of a processor here and some
+// round trips: these keep the processors busy, and hundreds at once would each take as long as all together.
+const maxHandshakes = 64
 
 // maxRetries is how often a connection that sshd dropped is tried again.
 const maxRetries = 5
@@ -155,6 +159,11 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 	}
 
 	at.Store(StageHandshake)
+	if err := d.queue(ctx); err != nil {
+		conn.Close()
+		return fail(err)
+	}
+	defer func() { <-d.handshakes }()
 	hosts, err := readKnownHosts(d.knownHostsFiles(e))
 	if err != nil {
 		conn.Close()
@@ -227,7 +236,7 @@ func (d *Dialer) enter(ctx context.Context, e Endpoint, via *Client) (leave func
 	d.mu.Lock()
 	gate := d.gates[key]
 	if gate == nil {
-		gate = make(chan struct{}, maxHandshakes)
+		gate = make(chan struct{}, maxStartups)
 		d.gates[key] = gate
 	}
 	d.mu.Unlock()
@@ -237,6 +246,23 @@ func (d *Dialer) enter(ctx context.Context, e Endpoint, via *Client) (leave func
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// queue waits for a place among the handshakes, for which a dial has the time that others take.
+func (d *Dialer) queue(ctx context.Context) (err error) {
+	select {
+	case d.handshakes <- struct{}{}:
+		return nil
+	default:
+	}
+	ctx.Value(queueKey{}).(*stopwatch).pause(func() {
+		select {
+		case d.handshakes <- struct{}{}:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	})
+	return err
 }
 
 // await returns what f returns, or when ctx ends the cause of that: then what f still makes is dropped.

@@ -381,6 +381,25 @@ func TestAnAddressHasEightHandshakesAtATime(t *testing.T) {
 	}
 }
 
+func TestWaitingForItsTurnCostsADialNoTime(t *testing.T) {
+	key, public := newKeyFile(t, filepath.Join(t.TempDir(), "key"), "")
+	var silent []*sshtest.Server
+	for range 3 {
+		silent = append(silent, sshtest.New(t, sshtest.Config{Hang: sshtest.AtAuth, Authorized: []gossh.PublicKey{public}}))
+	}
+	d := newDialer(t, ssh.Options{Identities: []string{key}, ConnectTimeout: time.Second}, silent...)
+	ssh.SetHandshakes(d, 1)
+	errs := make([]error, len(silent))
+	var wg sync.WaitGroup
+	for i, s := range silent {
+		wg.Go(func() { _, errs[i] = d.Dial(t.Context(), ssh.Target{Name: "n1", Addresses: []string{s.Addr()}}) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		dialError(t, err, ssh.StageAuth) // and not while it waited for the one before
+	}
+}
+
 func TestJump(t *testing.T) {
 	key, public := newKeyFile(t, filepath.Join(t.TempDir(), "key"), "")
 	config := sshtest.Config{Authorized: []gossh.PublicKey{public}}

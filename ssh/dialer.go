@@ -74,6 +74,7 @@ type Dialer struct {
 	timing    timing
 	resolver  *net.Resolver // nil for the system's
 	stopwatch stopwatch
+	asking    sync.Mutex // held while someone is asked for a passphrase
 
 	ctx    context.Context // of everything that outlives the call that began it; ended by Close
 	cancel context.CancelFunc
@@ -83,6 +84,7 @@ type Dialer struct {
 	closed     bool
 	flights    map[string]*flight
 	gates      map[string]chan struct{}
+	handshakes chan struct{} // one element for each handshake
 	identities map[string]*identity
 	agents     map[string]agent.ExtendedAgent
 	traffic    map[string]*traffic
@@ -111,6 +113,7 @@ func NewDialer(opts Options) (*Dialer, error) {
 		stopwatch:  stopwatch{began: time.Now()},
 		flights:    map[string]*flight{},
 		gates:      map[string]chan struct{}{},
+		handshakes: make(chan struct{}, maxHandshakes),
 		identities: map[string]*identity{},
 		agents:     map[string]agent.ExtendedAgent{},
 		traffic:    map[string]*traffic{},
@@ -297,46 +300,54 @@ func (d *Dialer) race(ctx context.Context, t Target) (*Client, error) {
 	return nil, failed[0]
 }
 
-// stopwatch tells the time, but stands still while someone is asked for a passphrase.
+// stopwatch tells the time, but stands still in pauses.
 type stopwatch struct {
-	began  time.Time
-	asking sync.Mutex // held in a pause
+	began time.Time
 
-	mu     sync.Mutex
-	since  time.Time     // the beginning of a pause, zero outside of one
-	paused time.Duration // in pauses that are over
+	mu      sync.Mutex
+	pausing int           // who is in a pause
+	since   time.Time     // the beginning of the pause, while there is one
+	paused  time.Duration // in pauses that are over
 }
 
-func (w *stopwatch) now() time.Duration {
+func (w *stopwatch) now() time.Duration { return time.Since(w.began) - w.stood() }
+
+// stood is for how long the stopwatch has stood still.
+func (w *stopwatch) stood() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Since(w.began) - w.paused
-	if !w.since.IsZero() {
-		now -= time.Since(w.since)
+	if w.pausing > 0 {
+		return w.paused + time.Since(w.since)
 	}
-	return now
+	return w.paused
 }
 
-// pause runs ask while the stopwatch stands still, one ask at a time.
-func (w *stopwatch) pause(ask func()) {
-	w.asking.Lock()
-	defer w.asking.Unlock()
+// pause runs f while the stopwatch stands still.
+func (w *stopwatch) pause(f func()) {
 	w.mu.Lock()
-	w.since = time.Now()
+	if w.pausing++; w.pausing == 1 {
+		w.since = time.Now()
+	}
 	w.mu.Unlock()
-	ask()
+	f()
 	w.mu.Lock()
-	w.paused += time.Since(w.since)
-	w.since = time.Time{}
+	if w.pausing--; w.pausing == 0 {
+		w.paused += time.Since(w.since)
+	}
 	w.mu.Unlock()
 }
 
-// withTimeout ends ctx after ConnectTimeout by the stopwatch, with ErrTimeout as the cause.
+// queueKey is the context's key of the stopwatch that pauses while a dial waits for its turn.
+type queueKey struct{}
+
+// withTimeout ends ctx after ConnectTimeout, with ErrTimeout as the cause. Time in which someone is asked for a passphrase
+// does not count, nor does that in which the dial waits for others of ours.
 func (d *Dialer) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	queue := &stopwatch{began: time.Now()}
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, queueKey{}, queue))
 	deadline := d.stopwatch.now() + d.opts.ConnectTimeout
 	go func() {
-		for left := d.opts.ConnectTimeout; left > 0; left = deadline - d.stopwatch.now() {
+		for left := d.opts.ConnectTimeout; left > 0; left = deadline + queue.stood() - d.stopwatch.now() {
 			select {
 			case <-time.After(max(left, 10*time.Millisecond)):
 			case <-ctx.Done():

@@ -19,6 +19,8 @@ func SetHeadStart(d *Dialer, t time.Duration) { d.timing.headStart = t }
 
 func SetRetry(d *Dialer, t time.Duration) { d.timing.retry = t }
 
+func SetHandshakes(d *Dialer, most int) { d.handshakes = make(chan struct{}, most) }
+
 func SetResolver(d *Dialer, r *net.Resolver) { d.resolver = r }
 
 func SetHeartbeat(d *Dialer, every, silence time.Duration) {

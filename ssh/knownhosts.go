@@ -25,12 +25,22 @@ import (
 type knownHost struct {
 	marker   string // "", "cert-authority" or "revoked"
 	patterns []string
-	key      gossh.PublicKey
+	text     []byte          // the whole line
+	key      gossh.PublicKey // of lines that know has been asked for
 	file     string
 	line     int
 }
 
 func (k *knownHost) String() string { return fmt.Sprintf("%s:%d", k.file, k.line) }
+
+// know reads the key, and reports whether the line makes sense. That costs more than all else, and each dial looks
+// through all lines for the few that are about its host.
+func (k *knownHost) know() bool {
+	if k.key == nil {
+		_, _, k.key, _, _, _ = gossh.ParseKnownHosts(k.text)
+	}
+	return k.key != nil
+}
 
 // matches reports whether the line is about name, which is host or [host]:port.
 func (k *knownHost) matches(name string) bool {
@@ -61,10 +71,14 @@ func readKnownHosts(files []string) (knownHosts, error) {
 		number := 0
 		for line := range bytes.Lines(data) {
 			number++
-			marker, patterns, key, _, _, err := gossh.ParseKnownHosts(line)
-			if err == nil && slices.Contains([]string{"", "cert-authority", "revoked"}, marker) {
-				hosts = append(hosts, &knownHost{marker, patterns, key, file, number})
+			fields, marker := bytes.Fields(line), ""
+			if len(fields) > 0 && fields[0][0] == '@' {
+				fields, marker = fields[1:], string(fields[0][1:])
 			}
+			if len(fields) < 3 || fields[0][0] == '#' || !slices.Contains([]string{"", "cert-authority", "revoked"}, marker) {
+				continue
+			}
+			hosts = append(hosts, &knownHost{marker: marker, patterns: strings.Split(string(fields[0]), ","), text: line, file: file, line: number})
 		}
 	}
 	return hosts, nil
@@ -85,7 +99,7 @@ func (e Endpoint) hostNames() []string {
 // about returns the lines about any of names, but for the revoked ones.
 func (h knownHosts) about(names ...string) (lines knownHosts) {
 	for _, k := range h {
-		if k.marker != "revoked" && slices.ContainsFunc(names, k.matches) {
+		if k.marker != "revoked" && slices.ContainsFunc(names, k.matches) && k.know() {
 			lines = append(lines, k)
 		}
 	}
@@ -131,7 +145,7 @@ func (h knownHosts) verify(e Endpoint, key gossh.PublicKey) error {
 	}
 	same := func(a, b gossh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 	for _, k := range h {
-		if k.marker == "revoked" && (same(k.key, plain) || isCert && same(k.key, cert.SignatureKey)) {
+		if k.marker == "revoked" && k.know() && (same(k.key, plain) || isCert && same(k.key, cert.SignatureKey)) {
 			return &hint{fmt.Errorf("%w: %s is revoked in %s", ErrHostKeyChanged, describeKey(plain), k),
 				"do not connect; give the host a new key"}
 		}

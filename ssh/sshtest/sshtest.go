@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,10 @@ type Config struct {
 	Env         []string          // for commands, besides the environment of the test
 	Login       []string          // the login shell, a command is its last argument; empty is "bash", "-c"
 	Hang        Hang              // where to fall silent
+
+	// Execute, where it is set, executes commands in place of a login shell, and
+	// returns their exit status.
+	Execute func(command string, stdin io.Reader, stdout, stderr io.Writer) uint32
 }
 
 // Hang is a point from which a Server says nothing any more on a connection.
@@ -66,12 +71,26 @@ type Server struct {
 // New starts a Server, which ends with the test.
 func New(tb testing.TB, config Config) *Server {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := Start(config)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a Server, which ends with Close.
+func Start(config Config) (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
 	if len(config.HostKeys) == 0 {
-		config.HostKeys = []gossh.Signer{NewKey(tb)}
+		key, _, err := generate()
+		if err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+		config.HostKeys = []gossh.Signer{key}
 	}
 	if len(config.Login) == 0 {
 		config.Login = []string{"bash", "-c"}
@@ -102,27 +121,48 @@ func New(tb testing.TB, config Config) *Server {
 		s.server.AddHostKey(key)
 	}
 	s.wg.Go(s.accept)
-	tb.Cleanup(func() {
-		close(s.done)
-		listener.Close()
-		s.Drop()
-		s.wg.Wait()
-	})
-	return s
+	return s, nil
+}
+
+// Close ends the server and all connections.
+func (s *Server) Close() {
+	close(s.done)
+	s.listener.Close()
+	s.Drop()
+	s.wg.Wait()
 }
 
 // NewKey returns a new ed25519 key.
 func NewKey(tb testing.TB) gossh.Signer {
 	tb.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	signer, err := gossh.NewSignerFromKey(private)
+	signer, _, err := generate()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return signer
+}
+
+// WriteIdentity writes a new private key to a file, for -i, and returns the key
+// to authorise.
+func WriteIdentity(file string) (gossh.PublicKey, error) {
+	signer, private, err := generate()
+	if err != nil {
+		return nil, err
+	}
+	block, err := gossh.MarshalPrivateKey(private, "")
+	if err != nil {
+		return nil, err
+	}
+	return signer.PublicKey(), os.WriteFile(file, pem.EncodeToMemory(block), 0o600)
+}
+
+func generate() (gossh.Signer, ed25519.PrivateKey, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := gossh.NewSignerFromKey(private)
+	return signer, private, err
 }
 
 // Addr returns the server's address, host:port.
@@ -260,6 +300,9 @@ func (s *Server) session(request gossh.NewChannel) {
 // execute runs command as sshd does without a terminal: over pipes, which are closed with the channel. It returns when
 // the command has ended and nobody has its output open any more.
 func (s *Server) execute(channel gossh.Channel, command string) uint32 {
+	if s.config.Execute != nil {
+		return s.config.Execute(command, channel, channel, channel.Stderr())
+	}
 	args := append(append([]string{}, s.config.Login[1:]...), command)
 	cmd := exec.Command(s.config.Login[0], args...)
 	cmd.Env = append(os.Environ(), s.config.Env...)
