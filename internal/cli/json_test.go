@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -22,6 +23,30 @@ func TestJSON(t *testing.T) {
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+func TestJSONIsIndentedAsTheLibraryDoes(t *testing.T) {
+	for name, doc := range map[string]any{
+		"nothing":           nil,
+		"a number":          -1.5,
+		"empty ones":        map[string]any{"a": []int{}, "b": map[string]int{}, "c": [][]int{{}, {}}},
+		"nested ones":       []any{1, []any{2, map[string]any{"a": []any{3, nil, true}}}, "x"},
+		"brackets in text":  map[string]string{"{\"[,:": "\\\"},]\\", "a": "\\"},
+		"line feeds, blank": []string{"\n", " ", "", "é"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got, want bytes.Buffer
+			e := json.NewEncoder(&want)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			if err := errors.Join(e.Encode(doc), cli.JSON(&got, doc)); err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != want.String() {
+				t.Errorf("got\n%s\nwant\n%s", &got, &want)
+			}
+		})
 	}
 }
 
