@@ -64,6 +64,14 @@ func Changes(old, now *Status) []string {
 	return out
 }
 
+// plusList is "n1+n2"; of very many it names the first.
+func plusList(names []string) string {
+	if most := 12; len(names) > most {
+		return fmt.Sprintf("%s+%d more", strings.Join(names[:most-4], "+"), len(names)-most+4)
+	}
+	return strings.Join(names, "+")
+}
+
 // splitText tells the partitions; "" if there is one or none.
 func splitText(s *Status) string {
 	if len(s.Partitions) < 2 {
@@ -71,7 +79,7 @@ func splitText(s *Status) string {
 	}
 	var texts []string
 	for _, p := range s.Partitions {
-		texts = append(texts, strings.Join(p, "+"))
+		texts = append(texts, plusList(p))
 	}
 	return strings.Join(texts, " | ")
 }
@@ -86,8 +94,8 @@ func linkChanges(say func(string, ...any), was, now StatusNode) {
 		}
 		for _, state := range []struct{ is, text string }{{"connected", "reaches"}, {"disconnected", "does not reach"}} {
 			var peers []string
-			for _, p := range slices.Sorted(maps.Keys(l.Peers)) {
-				if l.Peers[p] == state.is && was.Links[i].Peers[p] != state.is && was.Links[i].Peers[p] != "unknown" && was.Links[i].Peers[p] != "" {
+			for _, p := range l.Peers.In(state.is) {
+				if before := was.Links[i].Peers.State(p); before != state.is && before != "unknown" && before != "" {
 					peers = append(peers, p)
 				}
 			}

@@ -47,7 +47,7 @@ func TestChangesSaysWhatIsDifferent(t *testing.T) {
 
 func TestChangesOfALink(t *testing.T) {
 	link := func(state string) *cluster.Status {
-		return &cluster.Status{Nodes: []cluster.StatusNode{{Name: "n1", Links: []cluster.StatusLink{{Number: 1, Peers: map[string]string{"n2": "connected", "n3": state}}}}}}
+		return &cluster.Status{Nodes: []cluster.StatusNode{{Name: "n1", Links: []cluster.StatusLink{{Number: 1, Peers: cluster.PeersOf(map[string]string{"n2": "connected", "n3": state})}}}}}
 	}
 	for _, tt := range []struct{ was, is, want string }{
 		{"connected", "disconnected", "link 1: n1 does not reach n3"},

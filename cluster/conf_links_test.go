@@ -56,7 +56,7 @@ func (w *world) disconnected(t *testing.T, link int) *cluster.View {
 		for j, l := range v.Nodes[i].Facts.Runtime.Links.Links {
 			for k, p := range l.Peers {
 				if l.Number == link && p.State == quorum.Connected {
-					v.Nodes[i].Facts.Runtime.Links.Links[j].Peers[k].State = "disconnected"
+					v.Nodes[i].Facts.Runtime.Links.Links[j].Peers[k].State = quorum.Disconnected
 				}
 			}
 		}

@@ -28,10 +28,16 @@ type Connector struct {
 	// also where corosync would take no node's corosync.conf.
 	Closely bool
 
+	// Brief has Look hang up on each node when it was read, where nothing more is
+	// asked of them: the nodes it returns are none.
+	Brief bool
+
 	// Through dials all nodes but Direct, where it is set: join reaches the
 	// members by the one it logs in to.
 	Through *ssh.Dialer
 	Direct  string
+
+	alike alike
 }
 
 // dialer is what dials a node.
@@ -57,7 +63,7 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 		if err != nil {
 			return nil, &NodeError{Node: n.Name, Code: CodeUnreachable, Err: err}
 		}
-		return NewNode(n.Name, "", host, shell), nil
+		return c.host(&hostNode{n.Name, "", host, shell, &c.alike}), nil
 	}
 	client, err := c.dialer(n).Dial(ctx, ssh.Target{Name: n.Name, Addresses: n.Addresses})
 	if err != nil {
@@ -67,7 +73,12 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 	if err != nil {
 		return nil, dialErr(n.Name, err)
 	}
-	return NewNode(n.Name, client.Address(), client, shell), nil
+	return c.host(&hostNode{n.Name, client.Address(), client, shell, &c.alike}), nil
+}
+
+func (c *Connector) host(n *hostNode) Node {
+	c.alike.nodes.Add(1)
+	return n
 }
 
 func (c *Connector) isLocal(n PlanNode) bool {
@@ -198,8 +209,9 @@ func (c *Connector) Look(ctx context.Context, seeds []PlanNode) (*View, map[stri
 		}
 		var more []PlanNode
 		config := conf.Config()
+		known := l.known(config)
 		for _, n := range config.Nodes {
-			if !l.knows(config, n) {
+			if !known(n) {
 				more = append(more, member(n))
 			}
 		}
@@ -259,6 +271,13 @@ func (l *looker) ask(ctx context.Context, targets []PlanNode) {
 					v.Reach.Addresses = append([]string{a}, slices.DeleteFunc(slices.Clone(t.Addresses), func(s string) bool { return s == a })...)
 				}
 			}
+			if l.Brief && conns[i] != nil {
+				_ = conns[i].Close()
+				if h, ok := conns[i].(*hostNode); ok {
+					_ = h.host.Close()
+				}
+				conns[i] = nil
+			}
 			found[i] = v
 		})
 	}
@@ -297,16 +316,21 @@ func (l *looker) errors() error {
 	return each(l.found, func(v ViewNode) error { return v.Err })
 }
 
-// knows tells whether the node of a nodelist was asked already, perhaps under
-// another name.
-func (l *looker) knows(c corosyncconf.Config, n corosyncconf.Node) bool {
-	return slices.ContainsFunc(l.found, func(v ViewNode) bool {
-		if v.Facts != nil {
-			own := nodeOf(c, v.Facts)
-			return own != nil && own.Index == n.Index
+// known tells of nodes of a nodelist whether they were asked already, perhaps
+// under another name.
+func (l *looker) known(c corosyncconf.Config) func(corosyncconf.Node) bool {
+	asked := map[string]bool{} // names, and hosts, of those that did not answer
+	found := map[int]bool{}
+	for _, v := range l.found {
+		if v.Facts == nil {
+			asked[v.Name], asked[hostOf(v.Name)] = true, true
+		} else if own := nodeOf(c, v.Facts); own != nil {
+			found[own.Index] = true
 		}
-		return v.Name == n.Label() || slices.Contains(member(n).Addresses, hostOf(v.Name))
-	})
+	}
+	return func(n corosyncconf.Node) bool {
+		return found[n.Index] || asked[n.Label()] || slices.ContainsFunc(member(n).Addresses, func(a string) bool { return asked[a] })
+	}
 }
 
 // hostOf is the host of [user@]host[:port].
@@ -328,15 +352,21 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 	config := conf.Config()
 	v := &View{Conf: conf}
 	used := make([]bool, len(l.found))
+	own := make([]*corosyncconf.Node, len(l.found))
+	for j, f := range l.found {
+		if f.Facts != nil {
+			own[j] = nodeOf(config, f.Facts)
+		}
+	}
 	conns := map[string]Node{}
+	answered := map[string]bool{} // by name
 	for i := range config.Nodes {
 		cn := &config.Nodes[i]
 		entry := ViewNode{Name: cn.Label(), Conf: cn, Reach: member(*cn), Err: fmt.Errorf("its name and addresses led to other machines")}
 		for j, f := range l.found {
-			same := f.Name == cn.Label() || slices.Contains(entry.Reach.Addresses, hostOf(f.Name))
-			if f.Facts != nil {
-				own := nodeOf(config, f.Facts)
-				same = own != nil && own.Index == cn.Index
+			same := own[j] == cn
+			if f.Facts == nil {
+				same = f.Name == cn.Label() || slices.Contains(entry.Reach.Addresses, hostOf(f.Name))
 			}
 			if !same || used[j] {
 				continue
@@ -351,7 +381,10 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 			entry.Reach.Addresses = f.Reach.Addresses
 			if n := l.nodes[f.Name]; n != nil {
 				conns[entry.Name] = rename(n, entry.Name)
+			}
+			if f.Facts != nil {
 				f.Facts.Node = entry.Name
+				answered[entry.Name] = true
 			}
 			break
 		}
@@ -364,13 +397,17 @@ func (l *looker) view(conf *corosyncconf.File) *View {
 		if used[j] {
 			continue
 		}
-		if n := l.nodes[f.Name]; n != nil {
-			if conns[f.Name] != nil { // a second way to a node that is there already
+		n := l.nodes[f.Name]
+		if f.Facts != nil && answered[f.Name] { // a second way to a node that is there already
+			if n != nil {
 				_ = n.Close()
-				continue
 			}
+			continue
+		}
+		if n != nil {
 			conns[f.Name] = n
 		}
+		answered[f.Name] = f.Facts != nil
 		v.Nodes = append(v.Nodes, f)
 	}
 	l.nodes = conns

@@ -253,8 +253,8 @@ func living(f *Facts) (own string, live int) {
 		return "", 0
 	}
 	live = liveWith(f)
-	if live == 0 && f.Runtime != nil && f.Runtime.Quorum.Quorate && len(f.Conf.File.Config().Nodes) > 1 {
-		live = len(f.Conf.File.Config().Nodes) - 1 // the others are away, and it carries on alone
+	if live == 0 && f.Runtime != nil && f.Runtime.Quorum.Quorate && len(f.Conf.view().Nodes) > 1 {
+		live = len(f.Conf.view().Nodes) - 1 // the others are away, and it carries on alone
 	}
 	return f.Conf.clusterName(), live
 }

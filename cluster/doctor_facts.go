@@ -98,7 +98,7 @@ func parseSigns(sec map[string]section) *Signs {
 	}
 	for i := range 6 {
 		if k, ok := sec[fmt.Sprintf("kept:%d", i)]; ok && k.status == 0 {
-			s.Kept = append(s.Kept, k.out)
+			s.Kept = append(s.Kept, slices.Clone(k.out)) // the rest of the answer is let go
 		}
 	}
 	return s

@@ -149,7 +149,7 @@ func (d *diagnosis) whereCut(c *Cause) {
 		for _, l := range s.Links {
 			var down []string
 			for _, o := range d.status.Nodes {
-				if l.Peers[o.Name] == string(quorum.Disconnected) && d.runs(o.Name) {
+				if l.Peers.State(o.Name) == quorum.Disconnected.String() && d.runs(o.Name) {
 					down = append(down, o.Name)
 				}
 			}

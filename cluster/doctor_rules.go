@@ -471,8 +471,8 @@ func (d *diagnosis) troubled(n *ViewNode, link int) bool {
 			if l.Number != link {
 				continue
 			}
-			for peer, state := range l.Peers {
-				if state == string(quorum.Disconnected) && (s.Name == n.Name || peer == n.Name) && d.runs(peer) && d.runs(s.Name) {
+			for peer, state := range l.Peers.All() {
+				if state == quorum.Disconnected.String() && (s.Name == n.Name || peer == n.Name) && d.runs(peer) && d.runs(s.Name) {
 					return true
 				}
 			}

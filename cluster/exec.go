@@ -349,6 +349,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 		return nil
 	}
 	facts := make(map[string]*Facts)
+	seen := make(map[string]Seen)
 	var mu sync.Mutex
 	err := each(r.names(), func(name string) error {
 		f, err := r.nodes[name].Facts(ctx, nil)
@@ -357,7 +358,8 @@ func (r *run) lookAgain(ctx context.Context) error {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		facts[name] = f
+		facts[name], seen[name] = f, f.seen()
+		f.Runtime = nil // which is long
 		return nil
 	})
 	if err != nil {
@@ -367,7 +369,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 	var all []*Facts
 	for _, name := range r.names() {
 		all = append(all, facts[name])
-		was, is := r.entry.Plan.Seen[name], facts[name].seen()
+		was, is := r.entry.Plan.Seen[name], seen[name]
 		if what := was.changed(is); what != "" {
 			ps.add(CodeChanged, name, "run the command again", "%s changed while this began", what)
 		}
@@ -428,6 +430,9 @@ func (r *run) readAgain(ctx context.Context, op *Operation) (*Operation, error) 
 // begin writes the journal on every node. When one cannot, nothing was changed
 // anywhere.
 func (r *run) begin(ctx context.Context) error {
+	if err := r.entry.encode(); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
 	return each(r.names(), func(name string) error {
 		n, err := r.node(ctx, name)
 		if err != nil {
@@ -676,6 +681,10 @@ func (r *run) guard(ctx context.Context, a Act, u *undoing) error {
 	if undo {
 		names = u.ids()
 	}
+	planned := map[ID]int{} // votes
+	for _, c := range conf.Nodes {
+		planned[c.ID] = c.Votes
+	}
 	var quorate atomic.Bool
 	apart := map[string]error{}             // by node
 	members := map[string][]quorum.Member{} // of nodes that are quorate, and would not be
@@ -704,13 +713,10 @@ func (r *run) guard(ctx context.Context, a Act, u *undoing) error {
 		}
 		for _, m := range rt.Quorum.Members {
 			now := m.Votes
-			for _, c := range conf.Nodes {
-				if c.ID != m.NodeID {
-					continue
-				}
-				after += c.Votes
-				if undo && !u.isFailed(names[m.NodeID]) || c.Votes < now { // one that is left out keeps its file
-					now = c.Votes
+			if then, listed := planned[m.NodeID]; listed {
+				after += then
+				if undo && !u.isFailed(names[m.NodeID]) || then < now { // one that is left out keeps its file
+					now = then
 				}
 			}
 			votes += now
@@ -773,6 +779,24 @@ func (r *run) up(ctx context.Context, name string) (*Runtime, error) {
 	return rt, nil
 }
 
+// tale is what a node answers to up.
+type tale struct {
+	rt  *Runtime
+	err error
+}
+
+// ask asks members what up does, all at once, and returns their answers in the
+// members' order.
+func (r *run) ask(ctx context.Context, members []Member) []tale {
+	answers := make([]tale, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Go(func() { answers[i].rt, answers[i].err = r.up(ctx, m.Name) })
+	}
+	wg.Wait()
+	return answers
+}
+
 func notRunning(node string) error {
 	return &NodeError{Node: node, Code: CodeNoRunning, Err: errors.New("corosync does not run there any more"), Remedy: "clusterctl start " + node}
 }
@@ -787,16 +811,16 @@ func (r *run) guardStop(ctx context.Context, a Act) error {
 	relied := map[ID]bool{}
 	var all []*Runtime
 	down := 0
-	for _, m := range a.Want.Members {
-		rt, err := r.up(ctx, m.Name)
-		if is(err, CodeNoRunning) {
+	for i, said := range r.ask(ctx, a.Want.Members) {
+		m := a.Want.Members[i]
+		if is(said.err, CodeNoRunning) {
 			down++
 		}
-		if err != nil {
+		if said.err != nil {
 			continue
 		}
-		if relied[m.ID] = !slices.Contains(a.Leave, m.ID); rt.Err == nil {
-			all = append(all, rt)
+		if relied[m.ID] = !slices.Contains(a.Leave, m.ID); said.rt.Err == nil {
+			all = append(all, said.rt)
 		}
 	}
 	if len(all) == 0 && (down == 0 || down < len(a.Want.Members)) {
@@ -828,12 +852,12 @@ func (r *run) guardLinks(ctx context.Context, a Act) error {
 		return nil
 	}
 	seen := map[Member]*Runtime{}
-	for _, m := range a.Want.Members {
-		rt, err := r.up(ctx, m.Name)
-		if err != nil {
-			return nodeErr(m.Name, err)
+	for i, said := range r.ask(ctx, a.Want.Members) {
+		m := a.Want.Members[i]
+		if said.err != nil {
+			return nodeErr(m.Name, said.err)
 		}
-		seen[m] = rt
+		seen[m] = said.rt
 	}
 	missing := ""
 	for _, link := range a.Carry {

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
+
+	"clusterctl/quorum"
 )
 
 // For tests of what is decided from what nodes say.
 var (
-	ParseFacts = parseFacts
-	Touched    = (*Plan).touched
+	Touched = (*Plan).touched
+	AndList = andList
 )
 
 // ReadMigration is what a datacenter.cfg means.
@@ -18,6 +21,10 @@ func ReadMigration(text string) Migration { return parseDatacenter([]byte(text))
 // SetMigration is a datacenter.cfg with another migration.
 func SetMigration(text string, s MigrationSpec) string {
 	return strings.Join(parseDatacenter([]byte(text)).set(s), "")
+}
+
+func ParseFacts(node string, out []byte, sent, received time.Time) (*Facts, error) {
+	return parseFacts(&alike{}, node, out, sent, received)
 }
 
 // Measured is a check of nodes that are to be a cluster, with what they would
@@ -56,6 +63,35 @@ func (p *Plan) Heard(facts []*Facts, said map[string]string) Problems {
 		answers[k] = cmp.Or(said[fmt.Sprintf("%s-%s:%d", k.from, k.to, k.link)], "there")
 	}
 	return heard(ks, answers)
+}
+
+// CmapOf is what a node has of corosync's cmap when that was read: each key's
+// value, and the members' versions.
+func CmapOf(out []byte) (func(key string) (quorum.Value, bool), map[ID]uint64, error) {
+	var a alike
+	var r Runtime
+	var err error
+	r.Cmap, r.common, err = a.cmap(out)
+	return r.value, r.versions(), err
+}
+
+// Packed is a script that packs its answer, and Unpack what makes an answer of that.
+func Packed(script string) string { return packed(script) }
+
+func Unpack(out []byte) ([]byte, error) {
+	var a alike
+	out, _, err := a.unpack(out)
+	return out, err
+}
+
+// Knocks tells which of n nodes, by their index, the one with index i sends a packet to.
+func Knocks(i, n int) (to []int) {
+	for j := range n {
+		if j != i && pairs(i, j, n) {
+			to = append(to, j)
+		}
+	}
+	return to
 }
 
 // SectionsScript is what the scripts that read a node have in common.

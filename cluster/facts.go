@@ -101,6 +101,16 @@ type ConfFile struct {
 	Bytes []byte
 	File  *corosyncconf.File // never nil when Exists
 	Err   error              // why corosync would not take it
+
+	config *corosyncconf.Config // of File, where it was read from a node
+}
+
+// view is what the file means to corosync 3.1.
+func (c ConfFile) view() corosyncconf.Config {
+	if c.config != nil {
+		return *c.config
+	}
+	return c.File.Config()
 }
 
 // Unit is the state of a systemd unit.
@@ -115,8 +125,27 @@ type Unit struct {
 type Runtime struct {
 	Quorum quorum.Status
 	Links  quorum.Links
-	Cmap   quorum.Cmap
-	Err    error // corosync runs, but did not answer in full
+	Cmap   quorum.Cmap // see value
+	Err    error       // corosync runs, but did not answer in full
+
+	common *commonCmap // the keys that tell of all nodes, where they are not in Cmap
+}
+
+// value is the value of a key of corosync's cmap.
+func (r *Runtime) value(key string) (quorum.Value, bool) {
+	v, ok := r.Cmap[key]
+	if !ok && r.common != nil {
+		v, ok = r.common.keys[key]
+	}
+	return v, ok
+}
+
+// versions is the config_version that each member runs.
+func (r *Runtime) versions() map[ID]uint64 {
+	if r.common != nil {
+		return r.common.versions
+	}
+	return r.Cmap.MemberVersions()
 }
 
 // Running tells whether the unit is active or on its way up.
@@ -166,10 +195,10 @@ func parseSections(out []byte) (map[string]section, error) {
 
 // parseFacts makes Facts of the output of the facts scripts, which ran from sent to
 // received on this machine's clock.
-func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, error) {
+func parseFacts(a *alike, node string, out []byte, sent, received time.Time) (*Facts, error) {
 	sec, err := parseSections(out)
 	if err != nil {
-		return nil, fmt.Errorf("%s: read facts: %w", node, err)
+		return nil, fmt.Errorf("%s: %w", node, err)
 	}
 	text := func(name string) string { return strings.TrimSpace(string(sec[name].out)) }
 	f := &Facts{Node: node, Machine: text("machine"), Systemd: sec["systemd"].status == 0, PVE: parsePVE(sec)}
@@ -184,7 +213,7 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 		f.Skew = f.Clock.Sub(sent.Add(f.SkewErr))
 	}
 	f.Corosync = parseVersion(text("corosync"))
-	f.Conf = parseConf(sec["conf"])
+	f.Conf = a.conf(sec["conf"])
 	f.Key = FileState{Exists: sec["key"].status == 0, Hash: Absent}
 	for line := range strings.Lines(text("hashes")) {
 		hash, path, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -227,7 +256,7 @@ func parseFacts(node string, out []byte, sent, received time.Time) (*Facts, erro
 	f.Holder = parseHolder(sec["holder"].out)
 	f.Signs = parseSigns(sec)
 	if _, ok := sec["quorum"]; ok {
-		f.Runtime = parseRuntime(sec)
+		f.Runtime = parseRuntime(a, sec)
 	}
 	return f, nil
 }
@@ -258,6 +287,8 @@ func parseConf(s section) ConfFile {
 	}
 	c := ConfFile{FileState: FileState{Exists: true, Hash: Hash(s.out)}, Bytes: s.out}
 	c.File, c.Err = corosyncconf.Parse(ConfPath, s.out)
+	config := c.File.Config()
+	c.config = &config
 	return c
 }
 
@@ -365,18 +396,19 @@ func parseHolder(out []byte) *Holder {
 
 // parseRuntime makes a Runtime of the sections quorum, links, cmap and stats;
 // the last is there with corosync 3.0 only.
-func parseRuntime(sec map[string]section) *Runtime {
+func parseRuntime(a *alike, sec map[string]section) *Runtime {
 	r := &Runtime{}
 	var err error
 	if r.Quorum, err = quorum.ParseStatus(sec["quorum"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-quorumtool -s: %w", err)
 		return r
 	}
+	r.Quorum.Members = a.membership(r.Quorum.Members)
 	if r.Links, err = quorum.ParseLinks(sec["links"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cfgtool -s: %w", err)
 		return r
 	}
-	if r.Cmap, err = quorum.ParseCmap(sec["cmap"].out); err != nil {
+	if r.Cmap, r.common, err = a.cmap(sec["cmap"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cmapctl: %w", err)
 		return r
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -94,10 +95,10 @@ func installHint(os, pkg string) string {
 // address that another machine could reach. Debian and Ubuntu install such a
 // file, and start corosync with it.
 func (c ConfFile) isDefault() bool {
-	if c.Err != nil || len(bytesTrim(c.Bytes)) == 0 {
-		return len(bytesTrim(c.Bytes)) == 0
+	if c.Err != nil || len(bytes.TrimSpace(c.Bytes)) == 0 {
+		return len(bytes.TrimSpace(c.Bytes)) == 0
 	}
-	conf := c.File.Config()
+	conf := c.view()
 	for _, n := range conf.Nodes {
 		for _, addr := range n.Addrs {
 			if a, err := netip.ParseAddr(addr); (err != nil || !a.IsLoopback()) && addr != "localhost" {
@@ -118,11 +119,9 @@ func (c ConfFile) isDefault() bool {
 	return true
 }
 
-func bytesTrim(b []byte) string { return strings.TrimSpace(string(b)) }
-
 func (c ConfFile) clusterName() string {
 	if c.File != nil {
-		if name := c.File.Config().Totem.ClusterName; name != "" {
+		if name := c.view().Totem.ClusterName; name != "" {
 			return name
 		}
 	}

@@ -187,7 +187,7 @@ func CheckCluster(s CheckSpec, v *View) *Check {
 		for _, n := range status.Nodes {
 			for _, l := range n.Links {
 				if n.Name == from && l.Number == link {
-					return l.Peers[to] == string(quorum.Connected)
+					return l.Peers.State(to) == quorum.Connected.String()
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -37,6 +36,9 @@ var historyScript string
 //go:embed script/change.sh
 var changeScript string
 
+// changeCall calls a function of changeScript; all nodes get the same text.
+var changeCall = changeScript + "\n\"$@\"\n"
+
 //go:embed script/lock.sh
 var lockScript string
 
@@ -61,15 +63,10 @@ const (
 // bash there, which also holds the lock.
 type hostNode struct {
 	name    string
-	address string
+	address string // how it was reached, or "" for this machine
 	host    ssh.Host
 	shell   *ssh.Shell
-}
-
-// NewNode makes a Node of a machine and a shell on it. address is how it was
-// reached, or "" for this machine.
-func NewNode(name, address string, host ssh.Host, shell *ssh.Shell) Node {
-	return &hostNode{name, address, host, shell}
+	alike   *alike
 }
 
 func (n *hostNode) Name() string    { return n.name }
@@ -92,6 +89,43 @@ func (n *hostNode) run(ctx context.Context, c ssh.Command) ([]byte, error) {
 		return res.Stdout, &statusError{res.Status, strings.TrimSpace(string(res.Stderr))}
 	}
 	return res.Stdout, nil
+}
+
+// manyNodes is from how many nodes on long answers are packed: a tenth of them
+// goes over the network then, and takes memory here until it is read. With fewer
+// nodes they are short, and one more process on each node takes longer.
+const manyNodes = 50
+
+// long runs a script whose answer has lines for each node of the cluster, and
+// calls read with it, which must not keep any of its bytes.
+func (n *hostNode) long(ctx context.Context, c ssh.Command, read func(out []byte, sent, received time.Time) error) error {
+	turn, err := n.alike.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn()
+	if n.alike.nodes.Load() > manyNodes {
+		c.Script = packed(c.Script)
+	}
+	sent := time.Now()
+	out, err := n.run(ctx, c)
+	received := time.Now()
+	if err != nil {
+		return err
+	}
+	n.alike.read <- struct{}{}
+	defer func() { <-n.alike.read }()
+	out, done, err := n.alike.unpack(out)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return read(out, sent, received)
+}
+
+// packed is a script that packs what it prints, where the node can.
+func packed(script string) string {
+	return "command -v gzip >/dev/null || gzip() { cat; }\n{\n" + script + "\n} | gzip -1\n"
 }
 
 // statusError is a script that ended with a status other than 0.
@@ -127,28 +161,30 @@ func (n *hostNode) Examine(ctx context.Context) (*Facts, error) {
 	return n.facts(ctx, factsScript+doctorScript+runtimeScript, nil)
 }
 
-func (n *hostNode) facts(ctx context.Context, script string, names []string) (*Facts, error) {
-	sent := time.Now()
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + script, Args: factsArgs(names)})
+func (n *hostNode) facts(ctx context.Context, script string, names []string) (f *Facts, err error) {
+	c := ssh.Command{Script: sectionsScript + script, Args: factsArgs(names)}
+	err = n.long(ctx, c, func(out []byte, sent, received time.Time) error {
+		f, err = parseFacts(n.alike, n.name, out, sent, received)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	return parseFacts(n.name, out, sent, time.Now())
+	return f, nil
 }
 
-func (n *hostNode) Runtime(ctx context.Context) (*Runtime, error) {
-	out, err := n.run(ctx, ssh.Command{Script: sectionsScript + runtimeScript, Look: true})
+func (n *hostNode) Runtime(ctx context.Context) (rt *Runtime, err error) {
+	err = n.long(ctx, ssh.Command{Script: sectionsScript + runtimeScript, Look: true}, func(out []byte, _, _ time.Time) error {
+		sec, err := parseSections(out)
+		if _, runs := sec["quorum"]; runs {
+			rt = parseRuntime(n.alike, sec)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read runtime state: %w", err)
 	}
-	sec, err := parseSections(out)
-	if err != nil {
-		return nil, fmt.Errorf("read runtime state: %w", err)
-	}
-	if _, ok := sec["quorum"]; !ok {
-		return nil, nil
-	}
-	return parseRuntime(sec), nil
+	return rt, nil
 }
 
 func (n *hostNode) Lock(ctx context.Context, h Holder) error {
@@ -169,28 +205,27 @@ func (n *hostNode) Lock(ctx context.Context, h Holder) error {
 }
 
 // change runs a function of script/change.sh.
-func (n *hostNode) change(ctx context.Context, timeout time.Duration, stdin []byte, args ...string) ([]byte, error) {
-	return n.run(ctx, ssh.Command{Script: changeScript + "\n\"$@\"\n", Args: args, Stdin: stdin, Timeout: timeout})
+func (n *hostNode) change(ctx context.Context, timeout time.Duration, stdin [][]byte, args ...string) ([]byte, error) {
+	return n.run(ctx, ssh.Command{Script: changeCall, Args: args, Stdin: stdin, Timeout: timeout})
 }
 
 func (n *hostNode) Begin(ctx context.Context, e Entry, blobs map[string][]byte, paths, units []string, ended map[string]Phase) error {
-	entry, err := json.Marshal(e)
-	if err != nil {
+	if err := e.encode(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	stdin := bytes.NewBuffer(entry)
+	stdin := [][]byte{e.encoded} // and not in one piece: all nodes have the same ones
 	args := []string{"begin", strconv.Itoa(len(ended))}
 	for _, id := range slices.Sorted(maps.Keys(ended)) {
 		args = append(args, id, string(ended[id]))
 	}
-	args = append(args, e.ID, strconv.Itoa(len(entry)), strconv.Itoa(len(blobs)))
+	args = append(args, e.ID, strconv.Itoa(len(e.encoded)), strconv.Itoa(len(blobs)))
 	for _, hash := range slices.Sorted(maps.Keys(blobs)) {
 		args = append(args, hash, strconv.Itoa(len(blobs[hash])))
-		stdin.Write(blobs[hash])
+		stdin = append(stdin, blobs[hash])
 	}
 	args = append(append(args, strconv.Itoa(len(paths))), paths...)
 	args = append(append(args, strconv.Itoa(len(units))), units...)
-	_, err = n.change(ctx, 0, stdin.Bytes(), args...)
+	_, err := n.change(ctx, 0, stdin, args...)
 	if se, ok := errors.AsType[*statusError](err); ok && se.status == statusUnfinished {
 		return &UnfinishedError{se.stderr}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,16 @@ type Entry struct {
 	Plan    *Plan     `json:"plan"`
 
 	Log []Note `json:"-"` // what happened on the node, in order
+
+	encoded []byte // as JSON; the same for all nodes
+}
+
+// encode makes JSON of the entry, which is not changed any more.
+func (e *Entry) encode() (err error) {
+	if e.encoded == nil {
+		e.encoded, err = json.Marshal(e)
+	}
+	return err
 }
 
 // Phase is how far something came.

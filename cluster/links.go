@@ -83,7 +83,7 @@ func linksOf(v *View, stats map[string][]LinkStat) []LinkInfo {
 				if seen.Number != number {
 					continue
 				}
-				for peer, state := range seen.Peers {
+				for peer, state := range seen.Peers.All() {
 					node.Peers[peer] = LinkPeer{State: state}
 				}
 			}

@@ -64,6 +64,11 @@ func (c *NodeConf) runs(f *Facts) {
 	for key, v := range f.Runtime.Cmap {
 		db[key] = v.Text
 	}
+	if common := f.Runtime.common; common != nil {
+		for key, v := range common.keys {
+			db[key] = v.Text
+		}
+	}
 	for _, option := range []struct{ flag, key string }{ // auto_tie_breaker goes off by itself where votes are odd
 		{"WaitForAll", "wait_for_all"}, {"LastManStanding", "last_man_standing"}, {"AllowDownscale", "allow_downscale"},
 	} {

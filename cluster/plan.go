@@ -55,7 +55,7 @@ type Seen struct {
 	Active  bool   `json:"active"`
 	Version uint64 `json:"version"` // that runs
 	Quorate bool   `json:"quorate"`
-	Members []ID   `json:"members"` // that it sees, sorted
+	Members []ID   `json:"-"` // that it sees, sorted; not for the journal, since all of them are many
 }
 
 // seen is what a plan relies on of the node that f is of.

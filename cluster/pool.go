@@ -55,9 +55,10 @@ func patience(err error) (least, most time.Duration) {
 	return 2 * time.Second, time.Minute
 }
 
-// NewPool makes a Pool that connects as c does, until ctx ends or Close.
-func NewPool(ctx context.Context, c Connector, wait time.Duration) *Pool {
-	return &Pool{through: &c, ctx: ctx, wait: wait, nodes: map[string]*poolNode{}}
+// NewPool makes a Pool that connects as c does now, until ctx ends or Close.
+func NewPool(ctx context.Context, c *Connector, wait time.Duration) *Pool {
+	through := &Connector{Dialer: c.Dialer, Hostname: c.Hostname, Sudo: c.Sudo, Connect: c.Connect, Closely: c.Closely, Through: c.Through, Direct: c.Direct}
+	return &Pool{through: through, ctx: ctx, wait: wait, nodes: map[string]*poolNode{}}
 }
 
 // Connect returns a connected node, whose Close gives it back to the pool.

@@ -59,7 +59,7 @@ var n1 = cluster.PlanNode{Name: "n1", Addresses: []string{"n1"}}
 
 func TestPoolKeepsANodeConnected(t *testing.T) {
 	d := &door{node: &idle{}}
-	p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+	p := cluster.NewPool(t.Context(), &cluster.Connector{Connect: d.connect}, time.Second)
 	for range 3 {
 		n, err := p.Connect(t.Context(), n1)
 		if err != nil {
@@ -83,7 +83,7 @@ func TestPoolKeepsANodeConnected(t *testing.T) {
 // Of two connections to one node one is kept.
 func TestPoolKeepsOneConnection(t *testing.T) {
 	d := &door{node: &idle{}}
-	p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+	p := cluster.NewPool(t.Context(), &cluster.Connector{Connect: d.connect}, time.Second)
 	var both []cluster.Node
 	for range 2 {
 		n, err := p.Connect(t.Context(), n1)
@@ -106,7 +106,7 @@ func TestPoolKeepsOneConnection(t *testing.T) {
 func TestPoolGivesUpANodeThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &door{node: &idle{takes: time.Hour}}
-		p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, 5*time.Second)
+		p := cluster.NewPool(t.Context(), &cluster.Connector{Connect: d.connect}, 5*time.Second)
 		n, err := p.Connect(t.Context(), n1)
 		if err != nil {
 			t.Fatal(err)
@@ -126,7 +126,7 @@ func TestPoolTriesInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := errors.New("away")
 		d := &door{node: &idle{}, err: away}
-		p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+		p := cluster.NewPool(t.Context(), &cluster.Connector{Connect: d.connect}, time.Second)
 		defer p.Close()
 		if _, err := p.Connect(t.Context(), n1); !errors.Is(err, away) {
 			t.Fatal(err)
@@ -166,7 +166,7 @@ func TestPoolDoesNotKnockForever(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &door{node: &idle{}, err: tt.err}
-				p := cluster.NewPool(t.Context(), cluster.Connector{Connect: d.connect}, time.Second)
+				p := cluster.NewPool(t.Context(), &cluster.Connector{Connect: d.connect}, time.Second)
 				defer p.Close()
 				for began := time.Now(); time.Since(began) < time.Hour; time.Sleep(2 * time.Second) {
 					if _, err := p.Connect(t.Context(), n1); !errors.Is(err, tt.err) {

@@ -264,6 +264,9 @@ func orList(words []string) string {
 }
 
 func andList(words []string) string {
+	if most := 12; len(words) > most { // a line of hundreds is read by nobody
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most-4], ", "), len(words)-most+4)
+	}
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

@@ -77,9 +77,9 @@ type StatusPmxcfs struct {
 
 // StatusLink is one link of a node.
 type StatusLink struct {
-	Number  int               `json:"number"`
-	Address string            `json:"address"`
-	Peers   map[string]string `json:"peers"` // by name: connected, disconnected, unknown
+	Number  int    `json:"number"`
+	Address string `json:"address"`
+	Peers   Peers  `json:"peers"`
 }
 
 // partition is one membership that active nodes report.
@@ -101,6 +101,7 @@ func NewStatus(v *View) *Status {
 	for _, n := range conf.Nodes {
 		names[n.ID] = n.Label()
 	}
+	peers := newPeerNames(slices.Collect(maps.Values(names)))
 	parts := partitions(v)
 	for _, p := range parts {
 		s.Partitions = append(s.Partitions, idNames(p.ids, names))
@@ -114,7 +115,7 @@ func NewStatus(v *View) *Status {
 		s.Quorum = StatusQuorum{Provider: conf.Quorum.Provider, ExpectedVotes: all.Expected, Quorum: all.Quorum, Flags: []string{}}
 	}
 	for i := range v.Nodes {
-		s.Nodes = append(s.Nodes, statusNode(&v.Nodes[i], conf, names, main))
+		s.Nodes = append(s.Nodes, statusNode(&v.Nodes[i], conf, names, peers, main))
 		if f := v.Nodes[i].Facts; f != nil && f.PVE != nil {
 			s.Cluster.Layout = "pve"
 		}
@@ -230,7 +231,7 @@ func votesOf(conf corosyncconf.Config, q quorum.Status) quorum.Votes {
 	return v
 }
 
-func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main *partition) StatusNode {
+func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, peers *peerNames, main *partition) StatusNode {
 	s := StatusNode{Name: n.Name, Local: n.Local, Reachable: n.Facts != nil, Corosync: "unknown", Links: []StatusLink{}}
 	if n.Conf != nil {
 		s.ID, s.Votes = n.Conf.ID, n.Conf.Votes
@@ -270,10 +271,11 @@ func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main
 		return s
 	}
 	for _, link := range slices.Sorted(maps.Keys(n.Conf.Addrs)) {
-		l := StatusLink{Number: link, Address: n.Conf.Addrs[link], Peers: map[string]string{}}
+		l := StatusLink{Number: link, Address: n.Conf.Addrs[link], Peers: newPeers(peers)}
+		to := linkOf(rt, link)
 		for _, other := range conf.Nodes {
 			if other.ID != s.ID {
-				l.Peers[names[other.ID]] = linkTo(rt, link, other.ID)
+				l.Peers.set(names[other.ID], to(other.ID))
 			}
 		}
 		s.Links = append(s.Links, l)
@@ -281,31 +283,34 @@ func statusNode(n *ViewNode, conf corosyncconf.Config, names map[ID]string, main
 	return s
 }
 
-// linkTo is the state of a link to a peer as corosync on a node tells it. With
-// corosync 2, and with udp and udpu up to 3.1.0, it tells only whether the node
-// has a fault on the link: then the link reaches the members.
-func linkTo(rt *Runtime, link int, peer ID) string {
+// linkOf tells the state of a link to each peer as corosync on a node tells it.
+// With corosync 2, and with udp and udpu up to 3.1.0, it tells only whether the
+// node has a fault on the link: then the link reaches the members.
+func linkOf(rt *Runtime, link int) func(peer ID) quorum.PeerState {
+	states := map[ID]quorum.PeerState{} // without a peer: unknown
 	if rt == nil || rt.Err != nil {
-		return string(quorum.Unknown)
+		return func(ID) quorum.PeerState { return quorum.Unknown }
 	}
-	for _, l := range rt.Links.Links {
-		if l.Number != link {
-			continue
-		}
-		if len(l.Peers) == 0 {
-			member := slices.ContainsFunc(rt.Quorum.Members, func(m quorum.Member) bool { return m.NodeID == peer })
-			if member && !l.Faulty {
-				return string(quorum.Connected)
-			}
-			return string(quorum.Disconnected)
-		}
-		for _, p := range l.Peers {
-			if p.NodeID == peer {
-				return string(p.State)
-			}
-		}
+	i := slices.IndexFunc(rt.Links.Links, func(l quorum.Link) bool { return l.Number == link })
+	if i < 0 {
+		return func(ID) quorum.PeerState { return quorum.Unknown }
 	}
-	return string(quorum.Unknown)
+	l := rt.Links.Links[i]
+	if len(l.Peers) > 0 {
+		for _, p := range slices.Backward(l.Peers) { // the first one of an id counts
+			states[p.NodeID] = p.State
+		}
+		return func(peer ID) quorum.PeerState { return states[peer] }
+	}
+	for _, m := range rt.Quorum.Members {
+		states[m.NodeID] = quorum.Connected
+	}
+	return func(peer ID) quorum.PeerState {
+		if states[peer] == quorum.Connected && !l.Faulty {
+			return quorum.Connected
+		}
+		return quorum.Disconnected
+	}
 }
 
 // diagnose finds what is wrong. A thing that another one explains is not told
@@ -332,7 +337,7 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 	if len(parts) > 1 {
 		var texts []string
 		for _, p := range s.Partitions {
-			texts = append(texts, strings.Join(p, "+"))
+			texts = append(texts, plusList(p))
 		}
 		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
 	}
@@ -513,6 +518,10 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 // that a node that is cut off is one problem and not one for each other node.
 func diagnoseLinks(ps *Problems, v *View, s *Status) {
 	conf := v.config()
+	listed := map[string]bool{}
+	for _, n := range s.Nodes {
+		listed[n.Name] = true
+	}
 	for _, link := range conf.Links() {
 		if faulty := v.faulty(link); len(faulty) > 0 {
 			ps.add(CodeLinkDown, "", "check its network and firewall; corosync takes the ring back when it works again, or by: corosync-cfgtool -r",
@@ -520,25 +529,25 @@ func diagnoseLinks(ps *Problems, v *View, s *Status) {
 			continue
 		}
 		down := map[string]map[string]bool{} // by node, whom it does not reach or who does not reach it
-		sees := func(from, to string) string {
-			for _, n := range s.Nodes {
-				for _, l := range n.Links {
-					if n.Name == from && l.Number == link {
-						return l.Peers[to]
-					}
+		note := func(name, other string) {
+			if down[name] == nil {
+				down[name] = map[string]bool{}
+			}
+			down[name][other] = true
+		}
+		seen := map[string]Peers{}
+		for _, n := range s.Nodes {
+			for _, l := range n.Links {
+				if l.Number == link {
+					seen[n.Name] = l.Peers
 				}
 			}
-			return ""
 		}
 		for _, n := range s.Nodes {
-			for _, other := range s.Nodes {
-				if n.Name != other.Name && s.together(n.Name, other.Name) && sees(n.Name, other.Name) == string(quorum.Disconnected) {
-					for _, pair := range [][2]string{{n.Name, other.Name}, {other.Name, n.Name}} {
-						if down[pair[0]] == nil {
-							down[pair[0]] = map[string]bool{}
-						}
-						down[pair[0]][pair[1]] = true
-					}
+			for _, other := range seen[n.Name].In(quorum.Disconnected.String()) {
+				if listed[other] && s.together(n.Name, other) {
+					note(n.Name, other)
+					note(other, n.Name)
 				}
 			}
 		}
@@ -549,7 +558,7 @@ func diagnoseLinks(ps *Problems, v *View, s *Status) {
 			side := ""
 			if len(peers) == 1 {
 				for _, pair := range [][2]string{{worst, peers[0]}, {peers[0], worst}} {
-					if sees(pair[0], pair[1]) == string(quorum.Connected) {
+					if seen[pair[0]].State(pair[1]) == quorum.Connected.String() {
 						side = ", although " + pair[0] + " sees it connected"
 					}
 				}

@@ -77,7 +77,7 @@ func TestStatusOfCorosync2(t *testing.T) {
 				t.Errorf("cluster: %+v", s.Cluster)
 			}
 			for number, want := range []string{"connected", tt.ring1} {
-				if got := s.Nodes[0].Links[number].Peers["n2"]; got != want {
+				if got := s.Nodes[0].Links[number].Peers.State("n2"); got != want {
 					t.Errorf("ring %d of n1 to n2 is %s, want %s", number, got, want)
 				}
 			}

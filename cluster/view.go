@@ -41,11 +41,15 @@ func (v *View) reached() []*Facts {
 // with the node ids that corosync has made where the file has none.
 func (v *View) config() corosyncconf.Config {
 	conf := v.Conf.ConfigIn(release(v.reached()))
-	for i := range conf.Nodes {
-		for _, n := range v.Nodes {
-			if n.Conf != nil && n.Conf.Index == conf.Nodes[i].Index {
-				conf.Nodes[i].ID = n.Conf.ID
-			}
+	ids := map[int]ID{} // by index
+	for _, n := range v.Nodes {
+		if n.Conf != nil {
+			ids[n.Conf.Index] = n.Conf.ID
+		}
+	}
+	for i, n := range conf.Nodes {
+		if id, ok := ids[n.Index]; ok {
+			conf.Nodes[i].ID = id
 		}
 	}
 	return conf
@@ -117,9 +121,10 @@ func nodeOf(c corosyncconf.Config, f *Facts) *corosyncconf.Node {
 			}
 		}
 	}
+	texts := usableTexts(f)
 	for i, n := range c.Nodes {
 		for _, addr := range n.Addrs {
-			if slices.ContainsFunc(usableTexts(f), func(a string) bool { return a == addressKey(addr) }) || isHostname(f.Hostname, addr) {
+			if slices.Contains(texts, addressKey(addr)) || isHostname(f.Hostname, addr) {
 				return &c.Nodes[i]
 			}
 		}

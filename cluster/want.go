@@ -16,6 +16,7 @@ import (
 const (
 	pollFirst = 20 * time.Millisecond
 	pollLast  = 100 * time.Millisecond
+	pollSlow  = 50               // nodes more make it slower by as much again: each answer has a line for each node
 	softLinks = 10 * time.Second // knet finds a link within a few seconds, if it can
 )
 
@@ -30,9 +31,11 @@ func (r *run) await(ctx context.Context, w Want) error {
 func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
 	defer cancel()
+	names := r.names()
 	members := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
-		return !slices.Contains(r.names(), m.Name) // away since before the operation
+		return !slices.Contains(names, m.Name) // away since before the operation
 	})
+	slower := time.Duration(1 + len(members)/pollSlow)
 	began := time.Now()
 	said := map[string]*Runtime{}
 	var mu sync.Mutex
@@ -43,7 +46,7 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 			return nodeErr(m.Name, err)
 		}
 		missing := "corosync has not answered"
-		for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+		for pause := slower * pollFirst; ; pause = min(2*pause, slower*pollLast) {
 			rt, err := n.Runtime(ctx)
 			switch {
 			case lostConnection(err) || err != nil && ctx.Err() == nil:
@@ -84,22 +87,24 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 // wanted without them.
 func (r *run) awaitMost(ctx context.Context, w Want) error {
 	var down []string
-	w.Members = slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
-		_, err := r.up(ctx, m.Name)
-		if err != nil {
+	var up []Member
+	for i, said := range r.ask(ctx, w.Members) {
+		if m := w.Members[i]; said.err != nil {
 			down = append(down, m.Name)
+		} else {
+			up = append(up, m)
 		}
-		return err != nil
-	})
+	}
+	w.Members = up
 	err := r.await(ctx, w)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	var best Member
 	var q quorum.Status
-	for _, m := range w.Members {
-		rt, err := r.up(ctx, m.Name)
-		if err == nil && rt.Err == nil && (rt.Quorum.Quorate && !q.Quorate || rt.Quorum.Quorate == q.Quorate && rt.Quorum.Total > q.Total) {
+	for i, said := range r.ask(ctx, w.Members) {
+		m, rt := w.Members[i], said.rt
+		if said.err == nil && rt.Err == nil && (rt.Quorum.Quorate && !q.Quorate || rt.Quorum.Quorate == q.Quorate && rt.Quorum.Total > q.Total) {
 			best, q = m, rt.Quorum
 		}
 	}
@@ -177,7 +182,7 @@ func (w Want) missing(r *Runtime) string {
 		return missing
 	}
 	for _, c := range w.Cmap {
-		switch got, ok := r.Cmap[c.Key]; {
+		switch got, ok := r.value(c.Key); {
 		case c.Absent && ok:
 			return fmt.Sprintf("it still runs with %s = %s", c.Key, got.Text)
 		case !c.Absent && got.Text != c.Value:
@@ -207,7 +212,7 @@ func (w Want) missingVersion(r *Runtime) string {
 	if text, ok := r.Cmap.Str("config.reload_error_message"); ok {
 		return "its reload was not clean: " + text
 	}
-	versions := r.Cmap.MemberVersions()
+	versions := r.versions()
 	for _, m := range w.Members {
 		if v, ok := versions[m.ID]; ok && !good(v) {
 			return fmt.Sprintf("it has not heard that %s runs config_version %d", m.Name, w.Version)
@@ -226,11 +231,12 @@ func (w Want) missingLinks(m Member, r *Runtime) string {
 		if i < 0 {
 			return fmt.Sprintf("link %d is not there", number)
 		}
+		to := linkOf(r, number)
 		for _, other := range w.Members {
 			if other.ID == m.ID {
 				continue
 			}
-			if state := linkTo(r, number, other.ID); state != string(quorum.Connected) {
+			if state := to(other.ID); state != quorum.Connected {
 				return fmt.Sprintf("link %d to %s is %s", number, other.Name, state)
 			}
 		}

@@ -36,17 +36,23 @@ type Peer struct {
 	State  PeerState
 }
 
-// PeerState says whether a link reaches a node.
-type PeerState string
+// PeerState says whether a link reaches a node. It is a byte: of a large cluster
+// there is one for each link between any two nodes.
+type PeerState uint8
 
 // The states of a peer. Unknown is what corosync could not find out or what
 // contradicts itself ("knet error", "config error", "connected (not enabled)").
 const (
-	Localhost    PeerState = "localhost"
-	Connected    PeerState = "connected"
-	Disconnected PeerState = "disconnected"
-	Unknown      PeerState = "unknown"
+	Unknown PeerState = iota
+	Localhost
+	Connected
+	Disconnected
 )
+
+// String is the state in a word.
+func (s PeerState) String() string {
+	return [...]string{"unknown", "localhost", "connected", "disconnected"}[s]
+}
 
 var (
 	localLine  = regexp.MustCompile(`^Local node ID (\d+)(?:, transport (\S+))?$`)
@@ -55,7 +61,6 @@ var (
 	detailLine = regexp.MustCompile(`^\tstatus\t= (.*)$`)
 	// connectedKey is a key of the map stats (exec/stats.c).
 	connectedKey = regexp.MustCompile(`^stats\.knet\.node(\d+)\.link(\d+)\.connected$`)
-	peerLine     = regexp.MustCompile(`^\t\tnode(id)?:? *(\d+):\t(.*)$`)
 )
 
 // ParseLinks reads the standard output of `corosync-cfgtool -s`, all formats of
@@ -86,16 +91,20 @@ func parseLinks(out string) (Links, error) {
 	for line := range strings.Lines(out) {
 		line = strings.TrimSuffix(line, "\n")
 		var err error
-		if m := localLine.FindStringSubmatch(line); m != nil {
+		if strings.HasPrefix(line, "\t") && link != nil { // nearly all lines
+			err = link.add(line, l.NodeID)
+		} else if m := localLine.FindStringSubmatch(line); m != nil {
 			l.NodeID, err = parseID(m[1])
-			l.Transport = m[2]
+			l.Transport = strings.Clone(m[2])
 			local = true
 		} else if m := linkLine.FindStringSubmatch(line); m != nil && complete() {
-			l.Links = append(l.Links, Link{})
+			next := Link{}
+			if link != nil && link.Peers != nil { // all have as many
+				next.Peers = make([]Peer, 0, len(link.Peers))
+			}
+			l.Links = append(l.Links, next)
 			link = &l.Links[len(l.Links)-1]
 			link.Number, err = strconv.Atoi(m[1])
-		} else if strings.HasPrefix(line, "\t") && link != nil {
-			err = link.add(line, l.NodeID)
 		} else if !title(line) {
 			err = errors.New("unexpected")
 		}
@@ -155,23 +164,33 @@ func (l *Link) add(line string, local uint32) error {
 	if line == "\tstatus:" {
 		return nil
 	}
+	if rest, ok := strings.CutPrefix(line, "\t\tnode"); ok {
+		return l.addPeer(rest, local)
+	}
 	if m := addrLine.FindStringSubmatch(line); m != nil {
-		l.Addr = m[1]
+		l.Addr = strings.Clone(m[1]) // or all of the output would be kept
 		return nil
 	}
 	if m := detailLine.FindStringSubmatch(line); m != nil {
-		l.Detail = m[1]
+		l.Detail = strings.Clone(m[1])
 		l.Faulty = strings.Contains(m[1], "FAULTY")
 		return nil
 	}
-	m := peerLine.FindStringSubmatch(line)
-	if m == nil {
+	return errors.New("unexpected")
+}
+
+// addPeer reads what follows node in a peer's line: "id:  1:\tconnected", and
+// without the id where that is not one but a place in the list.
+func (l *Link) addPeer(rest string, local uint32) error {
+	rest, isID := strings.CutPrefix(rest, "id")
+	number, state, ok := strings.Cut(strings.TrimLeft(strings.TrimPrefix(rest, ":"), " "), ":\t")
+	id, err := parseID(number)
+	if !ok || number == "" || strings.Trim(number, "0123456789") != "" {
 		return errors.New("unexpected")
 	}
-	p := Peer{State: peerState(m[3])}
-	if m[1] != "" {
-		var err error
-		if p.NodeID, err = parseID(m[2]); err != nil {
+	p := Peer{State: peerState(state)}
+	if isID {
+		if p.NodeID = id; err != nil {
 			return err
 		}
 		if p.NodeID == local {

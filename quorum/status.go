@@ -34,7 +34,6 @@ type Member struct {
 	Votes   int
 	Qdevice string // "A,V,NMW": alive, voting, master wins, each with N for not; "NR": not registered; empty without the column
 	Name    string // may be empty, when corosync has no name for the node
-	Local   bool   // the node that was asked
 }
 
 // Device is the quorum device as the asked node sees it.
@@ -66,7 +65,7 @@ func ParseStatus(out []byte) (Status, error) {
 
 func parseStatus(out string) (Status, error) {
 	head, membership, hasMembers := strings.Cut(out, "\nMembership information\n")
-	fields, err := statusFields(head)
+	fields, err := statusFields(strings.Clone(head)) // or all of the output would be kept
 	if err != nil {
 		return Status{}, err
 	}
@@ -112,6 +111,7 @@ func (s *Status) addMembers(table string) error {
 	if columns != "Nodeid Votes Name" && columns != "Nodeid Votes Qdevice Name" {
 		return fmt.Errorf("membership table with columns %q", lines[1])
 	}
+	s.Members = make([]Member, 0, len(lines)-2)
 	for _, line := range lines[2:] {
 		if line == "" { // -m separates reports by one
 			continue
@@ -163,8 +163,8 @@ func (s *Status) addRow(line string, qdevice bool) error {
 	case qdevice && state == "":
 		return errors.New("no quorum device state")
 	}
-	m := Member{NodeID: uint32(id), Votes: int(votes), Qdevice: state, Name: rest, Local: uint32(id) == s.NodeID}
-	if m.Local {
+	m := Member{NodeID: uint32(id), Votes: int(votes), Qdevice: state, Name: rest}
+	if m.NodeID == s.NodeID {
 		m.Name = strings.TrimSuffix(m.Name, " (local)")
 	}
 	// The release after 3.1.10 puts what a quorum device says of the node in

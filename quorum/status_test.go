@@ -28,7 +28,7 @@ func TestParseStatus(t *testing.T) {
 			Provider: vq, Nodes: 3, NodeID: 1, RingID: ring, Quorate: true,
 			Expected: 3, Highest: 3, Total: 3, Quorum: 2, Flags: []string{"Quorate"},
 			Members: []quorum.Member{
-				{NodeID: 1, Votes: 1, Name: "n1", Local: true},
+				{NodeID: 1, Votes: 1, Name: "n1"},
 				{NodeID: 2, Votes: 1, Name: "n2"},
 				{NodeID: 3, Votes: 1, Name: "n3"},
 			},
@@ -45,13 +45,13 @@ func TestParseStatus(t *testing.T) {
 			Provider: vq, Nodes: 2, NodeID: 1, RingID: "1.35", Quorate: true,
 			Expected: 3, Highest: 3, Total: total, Quorum: 2, Flags: flags, Device: d,
 			Members: []quorum.Member{
-				{NodeID: 1, Votes: 1, Qdevice: states[0], Name: "n1", Local: true},
+				{NodeID: 1, Votes: 1, Qdevice: states[0], Name: "n1"},
 				{NodeID: 2, Votes: 1, Qdevice: states[1], Name: "n2"},
 			},
 		}
 	}
 	onOther := device(2, []string{"Quorate"}, [2]string{"A,V,NMW", "NR"}, &quorum.Device{Name: "Qdevice", Votes: 1})
-	onOther.NodeID, onOther.Members[0].Local, onOther.Members[1].Local = 2, false, true
+	onOther.NodeID = 2
 
 	tests := map[string]quorum.Status{
 		"2.4.6/udpu-3-nodes.txt": ringNames("10.99.10.1", three("1/13")),
@@ -59,7 +59,7 @@ func TestParseStatus(t *testing.T) {
 		"2.4.6/rrp-alone.txt": {
 			Provider: vq, Nodes: 1, NodeID: 1, RingID: "1/38",
 			Blocked: true, Expected: 3, Highest: 3, Total: 1, Quorum: 2, Flags: []string{},
-			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1"}},
 		},
 		"2.4.6/no-votequorum.txt": {
 			Provider: "corosync_ykd", Nodes: 2, NodeID: 1, RingID: "568", Quorate: true,
@@ -69,45 +69,45 @@ func TestParseStatus(t *testing.T) {
 			Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"Quorate", "WaitForAll", "LastManStanding"},
 			Members: []quorum.Member{
 				{NodeID: 172818433, Votes: 1, Name: "n1.example.com"},
-				{NodeID: 172818434, Votes: 1, Name: "n2.example.com", Local: true},
+				{NodeID: 172818434, Votes: 1, Name: "n2.example.com"},
 			},
 		},
 		"3.0.1/knet-node-down.txt": {
 			Provider: vq, Nodes: 2, NodeID: 2, RingID: "2/20", Quorate: true,
 			Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"Quorate"},
-			Members: []quorum.Member{{NodeID: 2, Votes: 1, Name: "n2", Local: true}, {NodeID: 3, Votes: 1, Name: "n3"}},
+			Members: []quorum.Member{{NodeID: 2, Votes: 1, Name: "n2"}, {NodeID: 3, Votes: 1, Name: "n3"}},
 		},
 		"3.0.3/wait-for-all-reloaded.txt": { // says Yes
 			Provider: vq, Nodes: 2, NodeID: 1, RingID: "1.16",
 			Blocked: true, Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"WaitForAll"},
-			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}, {NodeID: 2, Votes: 1, Name: "n2"}},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1"}, {NodeID: 2, Votes: 1, Name: "n2"}},
 		},
 		"3.1.2/knet-3-nodes.txt": three("1.9"),
 		"3.1.7/knet-3-nodes.txt": three("1.9"),
 		"3.1.7/knet-alone.txt": {
 			Provider: vq, Nodes: 1, NodeID: 1, RingID: "1.11",
 			Blocked: true, Expected: 3, Highest: 3, Total: 1, Quorum: 2, Flags: []string{},
-			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1"}},
 		},
 		"3.1.7/two-node.txt": {
 			Provider: vq, Nodes: 2, NodeID: 1, RingID: "1.1a", Quorate: true,
 			Expected: 2, Highest: 2, Total: 2, Quorum: 1, Flags: []string{"2Node", "Quorate", "WaitForAll"},
 			Members: []quorum.Member{
-				{NodeID: 1, Votes: 1, Name: "n1", Local: true},
+				{NodeID: 1, Votes: 1, Name: "n1"},
 				{NodeID: 2, Votes: 1, Name: "n2"},
 			},
 		},
 		"3.1.7/two-node-waiting.txt": {
 			Provider: vq, Nodes: 1, NodeID: 1, RingID: "1.16",
 			Blocked: true, Expected: 2, Highest: 2, Total: 1, Quorum: 1, Flags: []string{"2Node", "WaitForAll"},
-			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1", Local: true}},
+			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1"}},
 		},
 		"3.1.7/udpu-all-flags.txt": { // without names
 			Provider: vq, Nodes: 3, NodeID: 3, RingID: "1.27",
 			Blocked: true, Expected: 4, Highest: 4, Total: 3, Quorum: 3,
 			Flags: []string{"WaitForAll", "LastManStanding", "AutoTieBreaker"},
 			Members: []quorum.Member{
-				{NodeID: 1, Votes: 1}, {NodeID: 2, Votes: 1}, {NodeID: 3, Votes: 1, Local: true},
+				{NodeID: 1, Votes: 1}, {NodeID: 2, Votes: 1}, {NodeID: 3, Votes: 1},
 			},
 		},
 		"3.1.7/qdevice.txt": device(3, []string{"Quorate", "Qdevice"}, [2]string{"A,V,NMW", "A,V,NMW"},
@@ -169,7 +169,7 @@ func FuzzParseStatus(f *testing.F) {
 			t.Errorf("%d members, %d nodes", len(s.Members), s.Nodes)
 		}
 		for _, m := range s.Members {
-			if m.NodeID == 0 || m.Votes < 0 || m.Local != (m.NodeID == s.NodeID) {
+			if m.NodeID == 0 || m.Votes < 0 {
 				t.Errorf("member %+v of node %d", m, s.NodeID)
 			}
 		}

@@ -185,11 +185,14 @@ func (v Votes) members() []uint32 {
 // id are those of the members when the partition was last quorate. A partition
 // that lost quorum with them could win it back with them; here it does not.
 func (v Votes) winsTie(t Tally) bool {
+	if !v.tieBreaker() {
+		return false
+	}
 	now, before := v.members(), v.previous
 	if before == nil {
 		before = now
 	}
-	if !v.tieBreaker() || t.Votes != t.Expected/2 || len(before)-len(now) >= t.Quorum {
+	if t.Votes != t.Expected/2 || len(before)-len(now) >= t.Quorum {
 		return false
 	}
 	switch v.AutoTieBreaker {
@@ -232,8 +235,15 @@ func (v Votes) worstFailure() Votes {
 		deviceless.Nodes[i].Device = false
 	}
 	worst := deviceless
-	for _, id := range v.members() {
-		after := v.Without(id)
+	tried := map[Voter]bool{}
+	for _, n := range v.Nodes {
+		// Which node it is counts for the tie breaker alone; there may be hundreds.
+		kind := Voter{Votes: n.Votes, Device: n.Device}
+		if !n.Present || v.AutoTieBreaker == "" && tried[kind] {
+			continue
+		}
+		tried[kind] = true
+		after := v.Without(n.ID)
 		a, w := after.Tally(), worst.Tally()
 		if !w.Quorate {
 			break

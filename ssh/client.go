@@ -45,6 +45,7 @@ func newClient(d *Dialer, conn *gossh.Client) *Client {
 		}
 		c.giveUp(err)
 		close(c.gone)
+		d.forget(c)
 	}()
 	go c.keepAlive(d.timing)
 	return c
@@ -214,7 +215,8 @@ type process struct {
 	close  func()     // lets go of it, running or not, at once
 }
 
-// tail is a writer that keeps the last few KiB.
+// tail is a writer that keeps the last few KiB. It reads by itself, or each
+// session would hold io.Copy's 32 KiB.
 type tail struct {
 	mu   sync.Mutex
 	data []byte
@@ -228,6 +230,21 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.data = t.data[over:]
 	}
 	return len(p), nil
+}
+
+// ReadFrom writes what r has.
+func (t *tail) ReadFrom(r io.Reader) (n int64, err error) {
+	for buf := make([]byte, 512); ; {
+		m, err := r.Read(buf)
+		n += int64(m)
+		_, _ = t.Write(buf[:m])
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 func (t *tail) String() string {

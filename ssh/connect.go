@@ -164,7 +164,7 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 		return fail(err)
 	}
 	defer func() { <-d.handshakes }()
-	hosts, err := readKnownHosts(d.knownHostsFiles(e))
+	hosts, err := readKnownHosts(d.knownHostsFiles(e), e.hostNames())
 	if err != nil {
 		conn.Close()
 		return fail(err)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/user"
@@ -244,6 +245,13 @@ func (d *Dialer) share(ctx context.Context, key string, dial func(context.Contex
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// forget lets go of a connection that has ended, and so of its buffers.
+func (d *Dialer) forget(c *Client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.flights, func(_ string, f *flight) bool { return f.over() && f.client == c })
 }
 
 // race dials the addresses of t.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"net"
+	"slices"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -45,7 +46,11 @@ func ParseConfig(text string) error {
 	return err
 }
 
-func EncodeRequest(id uint64, c Command) ([]byte, error) { return encodeRequest(id, c) }
+// EncodeRequest returns the whole frame.
+func EncodeRequest(id uint64, c Command) ([]byte, error) {
+	head, err := encodeRequest(id, c)
+	return slices.Concat(append([][]byte{head}, c.Stdin...)...), err
+}
 
 // Bootstrap returns the command that starts a shell, and what is then written to it before any request.
 func Bootstrap() (command, program string) {
@@ -68,7 +73,7 @@ var MatchPattern = matchPattern
 
 // VerifyHostKey looks key up in known_hosts files.
 func VerifyHostKey(e Endpoint, key gossh.PublicKey, files ...string) error {
-	hosts, err := readKnownHosts(files)
+	hosts, err := readKnownHosts(files, e.hostNames())
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,16 @@ const maxArgument = 128<<10 - 1
 // maxOutput bounds what a command may answer on either stream.
 const maxOutput = 256 << 20
 
-// encodeRequest returns the frame for c, which ends with c.Stdin.
+// input is how many bytes of standard input c has.
+func (c Command) input() int {
+	n := 0
+	for _, piece := range c.Stdin {
+		n += len(piece)
+	}
+	return n
+}
+
+// encodeRequest returns the frame for c up to c.Stdin, with which it ends.
 func encodeRequest(id uint64, c Command) ([]byte, error) {
 	parts := append([]string{c.Script}, c.Args...)
 	mode := "c"
@@ -54,8 +63,7 @@ func encodeRequest(id uint64, c Command) ([]byte, error) {
 	}
 	limit := strconv.FormatFloat(c.limit().Seconds(), 'f', -1, 64)
 	var frame bytes.Buffer
-	fmt.Fprintf(&frame, "r %d %s %s %d %d%s\n%s", id, mode, limit, body.Len(), len(c.Stdin), head.String(), body.String())
-	frame.Write(c.Stdin)
+	fmt.Fprintf(&frame, "r %d %s %s %d %d%s\n%s", id, mode, limit, body.Len(), c.input(), head.String(), body.String())
 	return frame.Bytes(), nil
 }
 
@@ -99,6 +107,7 @@ func readAnswer(r *bufio.Reader, begun func()) (answer, error) {
 // readBytes reads n bytes, and does not believe in n before they have come.
 func readBytes(r io.Reader, n int64) ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(int(min(n, 256<<10)) + bytes.MinRead) // else it is copied again and again as it grows
 	if _, err := io.CopyN(&b, r, n); errors.Is(err, io.EOF) {
 		return nil, io.ErrUnexpectedEOF
 	} else if err != nil {

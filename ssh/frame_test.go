@@ -64,7 +64,7 @@ func FuzzReadAnswer(f *testing.F) {
 }
 
 func TestRequestFrame(t *testing.T) {
-	got, err := ssh.EncodeRequest(7, ssh.Command{Script: `echo "$1"`, Args: []string{"é", ""}, Stdin: []byte("in\x00")})
+	got, err := ssh.EncodeRequest(7, ssh.Command{Script: `echo "$1"`, Args: []string{"é", ""}, Stdin: [][]byte{[]byte("in\x00")}})
 	want := "r 7 c 60 11 3 9 2 0\n" + `echo "$1"` + "é" + "in\x00"
 	if string(got) != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)

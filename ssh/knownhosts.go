@@ -57,8 +57,8 @@ func (k *knownHost) matches(name string) bool {
 
 type knownHosts []*knownHost
 
-// readKnownHosts reads those of files that exist.
-func readKnownHosts(files []string) (knownHosts, error) {
+// readKnownHosts reads those of files that exist, but for lines that are clearly about others than names.
+func readKnownHosts(files, names []string) (knownHosts, error) {
 	var hosts knownHosts
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -71,6 +71,11 @@ func readKnownHosts(files []string) (knownHosts, error) {
 		number := 0
 		for line := range bytes.Lines(data) {
 			number++
+			host, _, _ := bytes.Cut(line, []byte(" "))
+			same := func(name string) bool { return strings.EqualFold(string(host), name) }
+			if len(host) > 0 && !bytes.ContainsAny(host, "@|,*?!\t") && !slices.ContainsFunc(names, same) {
+				continue // nearly all lines
+			}
 			fields, marker := bytes.Fields(line), ""
 			if len(fields) > 0 && fields[0][0] == '@' {
 				fields, marker = fields[1:], string(fields[0][1:])
@@ -209,7 +214,7 @@ func describeKey(key gossh.PublicKey) string {
 func (d *Dialer) verifyHost(e Endpoint, key gossh.PublicKey) error {
 	d.knownHostsMu.Lock()
 	defer d.knownHostsMu.Unlock()
-	hosts, err := readKnownHosts(d.knownHostsFiles(e))
+	hosts, err := readKnownHosts(d.knownHostsFiles(e), e.hostNames())
 	if err != nil {
 		return err
 	}

@@ -2,13 +2,13 @@ package ssh
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +19,7 @@ import (
 type Command struct {
 	Script  string        // for bash
 	Args    []string      // its $1, $2, ...
-	Stdin   []byte        // its standard input, any bytes; kept in a private file on the host while it runs
+	Stdin   [][]byte      // its standard input in pieces, any bytes; kept in a private file on the host while it runs
 	Timeout time.Duration // after which it gets SIGTERM, and SIGKILL 5 s later; 0 is a minute
 
 	// InShell runs the script in the shell itself, not in a bash of its own, so that descriptors it opens stay open: a
@@ -107,7 +107,7 @@ func startShell(ctx context.Context, host string, p *process, t timing, sudo boo
 // startProgram gives p a program for bash and returns what that prints, when it runs; if it does not, p is closed.
 func startProgram(ctx context.Context, p *process, program string, sudo bool) (*bufio.Reader, error) {
 	marker := "clusterctl-" + rand.Text()
-	r := bufio.NewReaderSize(p.stdout, 64<<10)
+	r := bufio.NewReader(p.stdout)
 	type none = struct{}
 	_, err := await(ctx, func() (none, error) {
 		_, err := io.WriteString(p.stdin, programFor(marker, program))
@@ -196,7 +196,7 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 		return fail(ctx.Err())
 	default:
 	}
-	frame, err := encodeRequest(s.lastID+1, c)
+	head, err := encodeRequest(s.lastID+1, c)
 	if err != nil {
 		return fail(err)
 	}
@@ -204,10 +204,10 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 	s.unanswered = true
 	s.busy.Store(true)
 	s.traffic.count(c)
-	go s.send(frame)
+	go s.send(append([][]byte{head}, c.Stdin...))
 
 	lost := func(why error) (Result, error) { return Result{}, &LostError{Host: s.host, Sent: true, Err: why} }
-	late := time.NewTimer(c.limit() + time.Duration(len(c.Stdin)/slowest)*time.Second + answerGrace)
+	late := time.NewTimer(c.limit() + time.Duration(c.input()/slowest)*time.Second + answerGrace)
 	defer late.Stop()
 	for {
 		select {
@@ -231,12 +231,20 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 	}
 }
 
+// maxWrite is how much is written at once: a connection keeps buffers of that size for as long as it lives.
+const maxWrite = 4 << 10
+
 // send writes a whole frame, also after Run has gone, or the next one would be taken for its rest.
-func (s *Shell) send(frame []byte) {
+func (s *Shell) send(frame [][]byte) {
 	s.write.Lock()
 	defer s.write.Unlock()
-	if _, err := io.Copy(s.p.stdin, bytes.NewReader(frame)); err != nil {
-		s.closing() // read says why
+	for _, piece := range frame {
+		for part := range slices.Chunk(piece, maxWrite) {
+			if _, err := s.p.stdin.Write(part); err != nil {
+				s.closing() // read says why
+				return
+			}
+		}
 	}
 }
 

@@ -74,22 +74,22 @@ func TestScriptsAnswerWithOutputAndStatus(t *testing.T) {
 		{"nothing", ssh.Command{Script: "true"}, ssh.Result{}},
 		{"arguments as they are", ssh.Command{Script: `printf '%s|' "$@"`, Args: []string{"a b", "", "$x'\"\\\n", "é"}}, ssh.Result{Stdout: []byte("a b||$x'\"\\\n|é|")}},
 		{"script of several lines", ssh.Command{Script: "x=1\nif [ $x = 1 ]; then\n\techo one # comment\nfi\n"}, ssh.Result{Stdout: []byte("one\n")}},
-		{"input with NULs", ssh.Command{Script: "cat", Stdin: []byte("a\x00\nb\x00")}, ssh.Result{Stdout: []byte("a\x00\nb\x00")}},
-		{"5 MB of input", ssh.Command{Script: "cat", Stdin: megabytes}, ssh.Result{Stdout: megabytes}},
-		{"input that is not read", ssh.Command{Script: "echo done", Stdin: megabytes}, ssh.Result{Stdout: []byte("done\n")}},
-		{"input that is half read", ssh.Command{Script: "head -c 3", Stdin: megabytes}, ssh.Result{Stdout: []byte("012")}},
+		{"input with NULs", ssh.Command{Script: "cat", Stdin: [][]byte{[]byte("a\x00\nb\x00")}}, ssh.Result{Stdout: []byte("a\x00\nb\x00")}},
+		{"5 MB of input", ssh.Command{Script: "cat", Stdin: [][]byte{megabytes}}, ssh.Result{Stdout: megabytes}},
+		{"input that is not read", ssh.Command{Script: "echo done", Stdin: [][]byte{megabytes}}, ssh.Result{Stdout: []byte("done\n")}},
+		{"input that is half read", ssh.Command{Script: "head -c 3", Stdin: [][]byte{megabytes}}, ssh.Result{Stdout: []byte("012")}},
 		{"no input is an empty one", ssh.Command{Script: "wc -c"}, ssh.Result{Stdout: []byte("0\n")}},
-		{"5 MB of output with NULs", ssh.Command{Script: "cat; cat /dev/null >&2", Stdin: megabytes}, ssh.Result{Stdout: megabytes}},
-		{"much on both streams", ssh.Command{Script: "tee /dev/stderr", Stdin: megabytes}, ssh.Result{Stdout: megabytes, Stderr: megabytes}},
-		{"output of the size that is read in one go", ssh.Command{Script: "cat", Stdin: text}, ssh.Result{Stdout: text}},
-		{"one byte less", ssh.Command{Script: "cat", Stdin: text[1:]}, ssh.Result{Stdout: text[1:]}},
+		{"5 MB of output with NULs", ssh.Command{Script: "cat; cat /dev/null >&2", Stdin: [][]byte{megabytes}}, ssh.Result{Stdout: megabytes}},
+		{"much on both streams", ssh.Command{Script: "tee /dev/stderr", Stdin: [][]byte{megabytes}}, ssh.Result{Stdout: megabytes, Stderr: megabytes}},
+		{"output of the size that is read in one go", ssh.Command{Script: "cat", Stdin: [][]byte{text}}, ssh.Result{Stdout: text}},
+		{"one byte less", ssh.Command{Script: "cat", Stdin: [][]byte{text[1:]}}, ssh.Result{Stdout: text[1:]}},
 		{"bytes that are no text", ssh.Command{Script: `printf '\xff\xfe\n'`}, ssh.Result{Stdout: []byte("\xff\xfe\n")}},
 		{"output without a newline at the end", ssh.Command{Script: "printf x"}, ssh.Result{Stdout: []byte("x")}},
 		{"script that is an error", ssh.Command{Script: "exit 1; ("}, ssh.Result{Stderr: []byte("bash: -c: line 2: syntax error: unexpected end of file\n"), Status: 2}},
 		{"death by signal", ssh.Command{Script: "kill -9 $$"}, ssh.Result{Status: 137}},
 		{"time over", ssh.Command{Script: "echo before; exec sleep 600", Timeout: time.Millisecond}, ssh.Result{Status: 124}},
 		{"in the shell", ssh.Command{Script: `echo "$1" "$#"; echo err >&2; return 4`, Args: []string{"a b", "c"}, InShell: true}, ssh.Result{Stdout: []byte("a b 2\n"), Stderr: []byte("err\n"), Status: 4}},
-		{"in the shell with input", ssh.Command{Script: "read -r x; echo $x", Stdin: []byte("in\n"), InShell: true}, ssh.Result{Stdout: []byte("in\n")}},
+		{"in the shell with input", ssh.Command{Script: "read -r x; echo $x", Stdin: [][]byte{[]byte("in\n")}, InShell: true}, ssh.Result{Stdout: []byte("in\n")}},
 		{"plain locale and a path with sbin", ssh.Command{Script: `echo $LC_ALL; case :$PATH: in *:/usr/sbin:*:/sbin:*) echo yes; esac`}, ssh.Result{Stdout: []byte("C\nyes\n")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestAChildThatGoesOnWritingDoesNotSpoilTheAnswer(t *testing.T) {
 func TestACommandDoesNotStartWithHalfOfItsInput(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "started")
 	request := func(input int) []byte {
-		frame, err := ssh.EncodeRequest(1, ssh.Command{Script: `cat >"$1"`, Args: []string{file}, Stdin: make([]byte, 1000)})
+		frame, err := ssh.EncodeRequest(1, ssh.Command{Script: `cat >"$1"`, Args: []string{file}, Stdin: [][]byte{make([]byte, 1000)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func TestAShellEndsWhenItHearsNothing(t *testing.T) {
 func TestNothingIsLeftBehind(t *testing.T) {
 	bothHosts(t, func(t *testing.T, h ssh.Host) {
 		s := openShell(t, h)
-		got := run(t, s, ssh.Command{Script: `stat -c %a "$(dirname "$(readlink /proc/self/fd/0)")"; cat`, Stdin: []byte("secret")})
+		got := run(t, s, ssh.Command{Script: `stat -c %a "$(dirname "$(readlink /proc/self/fd/0)")"; cat`, Stdin: [][]byte{[]byte("secret")}})
 		if string(got.Stdout) != "700\nsecret" {
 			t.Errorf("the input's directory: %s", short(got))
 		}
@@ -353,7 +353,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 
 // directory is where the shell keeps the input and output of its scripts.
 func directory(t *testing.T, s *ssh.Shell) string {
-	got := run(t, s, ssh.Command{Script: `dirname "$(readlink /proc/self/fd/0)"`, Stdin: []byte("x")})
+	got := run(t, s, ssh.Command{Script: `dirname "$(readlink /proc/self/fd/0)"`, Stdin: [][]byte{[]byte("x")}})
 	dir := strings.TrimSpace(string(got.Stdout))
 	if gone(dir) {
 		t.Fatalf("there is no %s", dir)
@@ -376,7 +376,7 @@ func TestADirectoryIsRemovedWhenTheAnswerFindsNobody(t *testing.T) {
 	}
 	failed := make(chan error)
 	go func() {
-		_, err := s.Run(t.Context(), ssh.Command{Script: `exec 3<>"$1"; read -r x <&3; read -r x <&3; cat`, Args: []string{fifo}, Stdin: make([]byte, 1<<20)})
+		_, err := s.Run(t.Context(), ssh.Command{Script: `exec 3<>"$1"; read -r x <&3; read -r x <&3; cat`, Args: []string{fifo}, Stdin: [][]byte{make([]byte, 1<<20)}})
 		failed <- err
 	}()
 	put(t, fifo, "it runs")
@@ -399,7 +399,7 @@ func TestWhatALoginShellPrintsIsPassedOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, server := connected(t, sshtest.Config{Login: []string{"bash", "-c", greeting + `; eval "$0"`}}, ssh.Options{})
 			s := openShell(t, dial(t, d, server))
-			if got := run(t, s, ssh.Command{Script: "cat", Stdin: []byte("é\x00")}); string(got.Stdout) != "é\x00" {
+			if got := run(t, s, ssh.Command{Script: "cat", Stdin: [][]byte{[]byte("é\x00")}}); string(got.Stdout) != "é\x00" {
 				t.Errorf("got %s", short(got))
 			}
 		})
@@ -535,7 +535,7 @@ func BenchmarkRun(b *testing.B) {
 	for name, c := range map[string]ssh.Command{
 		"child":   {Script: "echo hello"},
 		"inshell": {Script: "echo hello", InShell: true},
-		"stdin":   {Script: "cat", Stdin: []byte("hello")},
+		"stdin":   {Script: "cat", Stdin: [][]byte{[]byte("hello")}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

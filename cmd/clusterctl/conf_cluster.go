@@ -20,13 +20,12 @@ func (a *app) lookAtConfs(ctx context.Context) (*cluster.View, []cluster.NodeCon
 	p := a.progress()
 	defer p.Close()
 	t := p.Start("ask the nodes")
-	_, view, nodes, err := a.look(ctx)
+	view, err := a.glance(ctx)
 	if err != nil {
 		t.Fail()
 		return nil, nil, err
 	}
 	t.Clear()
-	cluster.CloseAll(nodes)
 	return view, view.Confs(), nil
 }
 

@@ -184,7 +184,7 @@ func (a *app) create(ctx context.Context, o *createOptions) error {
 	for i, t := range targets {
 		names[i] = t.Name
 	}
-	t := p.Start("look at " + strings.Join(names, ", "))
+	t := p.Start("look at " + few(names))
 	nodes, err := conn.All(ctx, targets)
 	defer func() { cluster.CloseAll(nodes) }()
 	var facts []*cluster.Facts
@@ -262,6 +262,14 @@ func (a *app) created(name string, nodes []string, changed bool, plan *cluster.P
 	if !plan.Starts() {
 		state = "is set up and not started: clusterctl -c " + name + " start --all"
 	}
-	_, err := fmt.Fprintf(a.env.Out, "cluster %s of %s %s\n", name, strings.Join(nodes, ", "), state)
+	_, err := fmt.Fprintf(a.env.Out, "cluster %s of %s %s\n", name, few(nodes), state)
 	return err
+}
+
+// few names nodes, or says how many they are.
+func few(names []string) string {
+	if len(names) > 12 {
+		return plural(len(names), "node")
+	}
+	return strings.Join(names, ", ")
 }

@@ -247,7 +247,7 @@ func printLinks(s *cli.Streams, links []cluster.LinkInfo) error {
 				states[name] = p.State
 				down = down || p.State == "disconnected"
 			}
-			reached, not := peers(cluster.StatusLink{Peers: states})
+			reached, not := peers(cluster.StatusLink{Peers: cluster.PeersOf(states)})
 			latency, mtu := measured(n)
 			table.Row(cli.Text(n.Name), cli.Text(n.Address), reached, not, cli.Text(latency), cli.Text(mtu))
 		}

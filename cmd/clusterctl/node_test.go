@@ -177,10 +177,10 @@ func (s *site) healthyOn(links int) {
 			s.t.Errorf("%s has %d links", n.Name, len(n.Links))
 		}
 		for _, l := range n.Links {
-			if peers := slices.Sorted(maps.Keys(l.Peers)); len(peers) != len(want)-1 {
-				s.t.Errorf("%s link %d knows %v", n.Name, l.Number, peers)
+			if l.Peers.Len() != len(want)-1 {
+				s.t.Errorf("%s link %d knows %v", n.Name, l.Number, l.Peers)
 			}
-			for peer, state := range l.Peers {
+			for peer, state := range l.Peers.All() {
 				if state != "connected" {
 					s.t.Errorf("%s link %d to %s: %s", n.Name, l.Number, peer, state)
 				}

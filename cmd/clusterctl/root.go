@@ -321,6 +321,17 @@ func (a *app) look(ctx context.Context) (*cluster.Connector, *cluster.View, map[
 	return c, v, nodes, err
 }
 
+// glance is look where nothing more is asked of the nodes.
+func (a *app) glance(ctx context.Context) (*cluster.View, error) {
+	c, seeds, err := a.seeds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.Brief = true
+	v, _, err := c.Look(ctx, seeds)
+	return v, err
+}
+
 // executor makes what carries plans out, and reports to p.
 func (a *app) executor(c *cluster.Connector, p *cli.Progress) *cluster.Executor {
 	x := &cluster.Executor{Connect: c.Node, Report: reporter{p}, Host: c.Hostname, User: "unknown"}

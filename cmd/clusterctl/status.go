@@ -54,13 +54,12 @@ func (a *app) findStatus(ctx context.Context) (*cluster.Status, error) {
 	p := a.progress()
 	defer p.Close()
 	t := p.Start("ask the nodes")
-	_, view, nodes, err := a.look(ctx)
+	view, err := a.glance(ctx)
 	if err != nil {
 		t.Fail()
 		return nil, err
 	}
 	t.Clear()
-	cluster.CloseAll(nodes)
 	s := cluster.NewStatus(view)
 	s.Problems = a.remedied(s.Problems)
 	return s, nil
@@ -294,22 +293,19 @@ func (a *app) pmxcfsTable(s *cluster.Status) error {
 // peers lists whom a link reaches and whom not; "?" when corosync there does
 // not tell.
 func peers(l cluster.StatusLink) (up, down cli.Cell) {
-	by := map[string][]string{}
-	for _, name := range slices.Sorted(maps.Keys(l.Peers)) {
-		by[l.Peers[name]] = append(by[l.Peers[name]], name)
-	}
-	if len(by["connected"])+len(by["disconnected"]) == 0 {
-		if len(l.Peers) == 0 {
+	reached, missed, all := l.Peers.In("connected"), l.Peers.In("disconnected"), l.Peers.Len()
+	if len(reached)+len(missed) == 0 {
+		if all == 0 {
 			return cli.Text("-"), cli.Text("-")
 		}
 		return cli.Styled(cli.Dim, "?"), cli.Styled(cli.Dim, "?")
 	}
 	up, down = cli.Text("-"), cli.Text("-")
-	if n := by["connected"]; len(n) > 0 {
-		up = cli.Styled(cli.OK, shortList(n, len(l.Peers)))
+	if len(reached) > 0 {
+		up = cli.Styled(cli.OK, shortList(reached, all))
 	}
-	if n := by["disconnected"]; len(n) > 0 {
-		down = cli.Styled(cli.Bad, shortList(n, len(l.Peers)))
+	if len(missed) > 0 {
+		down = cli.Styled(cli.Bad, shortList(missed, all))
 	}
 	return up, down
 }

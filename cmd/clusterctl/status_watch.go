@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +49,7 @@ func (a *app) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pool := cluster.NewPool(ctx, *conn, watchWait)
+	pool := cluster.NewPool(ctx, conn, watchWait)
 	defer pool.Close()
 	conn.Connect = pool.Connect
 	w := &statusWatch{app: a, conn: conn, seeds: seeds}
@@ -262,15 +261,10 @@ func linksCell(n cluster.StatusNode) cli.Cell {
 	var down []string
 	known := false
 	for _, l := range n.Links {
-		var names []string
-		for _, p := range slices.Sorted(maps.Keys(l.Peers)) {
-			known = known || l.Peers[p] != "unknown"
-			if l.Peers[p] == "disconnected" {
-				names = append(names, p)
-			}
-		}
+		names := l.Peers.In("disconnected")
+		known = known || len(l.Peers.In("unknown")) < l.Peers.Len()
 		if len(names) > 0 {
-			down = append(down, fmt.Sprintf("%d: not %s", l.Number, shortList(names, len(l.Peers))))
+			down = append(down, fmt.Sprintf("%d: not %s", l.Number, shortList(names, l.Peers.Len())))
 		}
 	}
 	switch {

@@ -17,7 +17,7 @@ import (
 )
 
 func watched() *statusWatch {
-	peers := func(a, b string) map[string]string { return map[string]string{"n2": a, "n3": b} }
+	peers := func(a, b string) cluster.Peers { return cluster.PeersOf(map[string]string{"n2": a, "n3": b}) }
 	return &statusWatch{
 		app: &app{streams: &cli.Streams{Width: 80}},
 		status: &cluster.Status{

@@ -591,7 +591,7 @@ func (c *corosync) runtime() *cluster.Runtime {
 		v := c.voter(o.id)
 		q.Total += v.votes
 		q.Highest = max(q.Highest, v.expected)
-		q.Members = append(q.Members, quorum.Member{NodeID: o.id, Votes: v.votes, Name: o.m.name, Local: o == c})
+		q.Members = append(q.Members, quorum.Member{NodeID: o.id, Votes: v.votes, Name: o.m.name})
 		key := fmt.Sprintf("runtime.members.%d.", o.id)
 		r.Cmap[key+"status"] = quorum.Value{Type: "str", Text: "joined"}
 		r.Cmap[key+"config_version"] = number("u64", o.conf.version())
