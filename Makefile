@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 LINT    := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
-.PHONY: build demo test unit fuzz sim faults bench bench-peers bench-scale oracle lint cross docs setup clean
+.PHONY: build demo test unit fuzz sim faults bench bench-peers bench-scale scale oracle lint cross docs setup clean
 
 build:
 	$(BUILD) -o bin/clusterctl ./cmd/clusterctl
@@ -61,6 +61,11 @@ bench-peers: setup build
 # What clusters of 2 to 16 real nodes cost; ten minutes.
 bench-scale: setup build
 	$(GO) run ./internal/bench --scale --json dist/bench-scale.json
+
+# What clusterctl itself costs with 2 to 384 nodes, which here are SSH servers that
+# answer at once; a quarter of an hour. No root, no lab.
+scale: build
+	$(GO) run ./internal/scale -json dist/scale.json
 
 # corosyncconf held to corosync -t of each Debian: N new configurations, or those
 # of a SEED once more.

@@ -36,9 +36,6 @@ var historyScript string
 //go:embed script/change.sh
 var changeScript string
 
-// changeCall calls a function of changeScript; all nodes get the same text.
-var changeCall = changeScript + "\n\"$@\"\n"
-
 //go:embed script/lock.sh
 var lockScript string
 
@@ -50,6 +47,14 @@ var knockScript string
 
 //go:embed script/agent.sh
 var agentScript string
+
+// What is run on all nodes at once is the same text for all.
+var (
+	factsCall   = sectionsScript + factsScript + runtimeScript
+	examineCall = sectionsScript + factsScript + doctorScript + runtimeScript
+	runtimeCall = sectionsScript + runtimeScript
+	changeCall  = changeScript + "\n\"$@\"\n" // a function of it
+)
 
 // Exit statuses of script/change.sh and script/lock.sh.
 const (
@@ -154,15 +159,15 @@ func statusOf(err error) int {
 }
 
 func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
-	return n.facts(ctx, factsScript+runtimeScript, names)
+	return n.facts(ctx, factsCall, names)
 }
 
 func (n *hostNode) Examine(ctx context.Context) (*Facts, error) {
-	return n.facts(ctx, factsScript+doctorScript+runtimeScript, nil)
+	return n.facts(ctx, examineCall, nil)
 }
 
 func (n *hostNode) facts(ctx context.Context, script string, names []string) (f *Facts, err error) {
-	c := ssh.Command{Script: sectionsScript + script, Args: factsArgs(names)}
+	c := ssh.Command{Script: script, Args: factsArgs(names)}
 	err = n.long(ctx, c, func(out []byte, sent, received time.Time) error {
 		f, err = parseFacts(n.alike, n.name, out, sent, received)
 		return err
@@ -174,7 +179,7 @@ func (n *hostNode) facts(ctx context.Context, script string, names []string) (f 
 }
 
 func (n *hostNode) Runtime(ctx context.Context) (rt *Runtime, err error) {
-	err = n.long(ctx, ssh.Command{Script: sectionsScript + runtimeScript, Look: true}, func(out []byte, _, _ time.Time) error {
+	err = n.long(ctx, ssh.Command{Script: runtimeCall, Look: true}, func(out []byte, _, _ time.Time) error {
 		sec, err := parseSections(out)
 		if _, runs := sec["quorum"]; runs {
 			rt = parseRuntime(n.alike, sec)

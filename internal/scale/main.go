@@ -29,7 +29,7 @@ func main() {
 	links := flag.Int("links", 2, "`how many` links the nodes have")
 	repetitions := flag.Int("r", 3, "`how often` everything is done; of times the median counts, of memory the most")
 	tool := flag.String("clusterctl", "bin/clusterctl", "the `program` to measure")
-	asJSON := flag.Bool("json", false, "print JSON in place of a table")
+	asJSON := flag.String("json", "", "`file` for the results as JSON, besides the table")
 	keep := flag.String("keep", "", "`folder` for what clusterctl prints; default: it is thrown away")
 	dir := flag.String("serve", "", "be the nodes, which are reached as files in the `folder` say")
 	flag.Parse()
@@ -73,7 +73,7 @@ type cost struct {
 	Output      int     `json:"output_bytes"`
 }
 
-func run(sizes []int, links, repetitions int, tool, keep string, asJSON bool) error {
+func run(sizes []int, links, repetitions int, tool, keep, asJSON string) error {
 	tool, err := filepath.Abs(tool)
 	if err != nil {
 		return err
@@ -101,10 +101,17 @@ func run(sizes []int, links, repetitions int, tool, keep string, asJSON bool) er
 			all = append(all, middle(costs[command]))
 		}
 	}
-	if asJSON {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(map[string]any{"schema": 1, "processors": runtime.NumCPU(), "costs": all})
+	if asJSON != "" {
+		text, err := json.MarshalIndent(map[string]any{"schema": 1, "processors": runtime.NumCPU(), "costs": all}, "", "  ")
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(asJSON), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(asJSON, append(text, '\n'), 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("write the results: %w", err)
+		}
 	}
 	return print(all)
 }

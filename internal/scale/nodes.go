@@ -74,14 +74,29 @@ func (n *node) addr(link int) string {
 	return fmt.Sprintf("10.%d.%d.%d", 80+link, n.id/250, n.id%250+1)
 }
 
-// run answers a script, which is known by a comment in it.
+// run answers a script, packed where it says so.
 func (n *node) run(script string, args []string, input string) (string, int) {
+	out, status := n.answer(script, args, input)
+	if !strings.HasSuffix(script, "| gzip -1\n") {
+		return out, status
+	}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, 1)
+	_, err := io.WriteString(z, out)
+	if err = errors.Join(err, z.Close()); err != nil {
+		return err.Error(), 1
+	}
+	return b.String(), status
+}
+
+// answer answers a script, which is known by a comment in it.
+func (n *node) answer(script string, args []string, input string) (string, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	is := func(comment string) bool {
 		return strings.Contains(script, "\n# "+comment) || strings.HasPrefix(script, "# "+comment)
 	}
-	var a answer
+	var a answers
 	switch {
 	case is("Takes the node's lock"):
 		return "", 0
@@ -103,27 +118,18 @@ func (n *node) run(script string, args []string, input string) (string, int) {
 		}
 	}
 	a.put("end", 0, "")
-	if strings.HasSuffix(script, "| gzip -1\n") {
-		var b bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&b, 1)
-		_, err := io.WriteString(z, a.String())
-		if err = errors.Join(err, z.Close()); err != nil {
-			return err.Error(), 1
-		}
-		return b.String(), 0
-	}
 	return a.String(), 0
 }
 
-// answer is what the scripts print: see cluster/script/sections.sh.
-type answer struct{ strings.Builder }
+// answers are what the scripts print: see cluster/script/sections.sh.
+type answers struct{ strings.Builder }
 
-func (a *answer) put(name string, status int, text string) {
+func (a *answers) put(name string, status int, text string) {
 	text = strings.TrimRight(text, "\n")
 	fmt.Fprintf(a, "%s %d %d\n%s\n", name, status, len(text), text)
 }
 
-func (a *answer) file(n *node, name, path string) {
+func (a *answers) file(n *node, name, path string) {
 	text, ok := n.files[path]
 	if !ok {
 		a.put(name, 1, "")
@@ -137,7 +143,7 @@ const (
 	keyPath  = "/etc/corosync/authkey"
 )
 
-func (n *node) facts(a *answer) {
+func (n *node) facts(a *answers) {
 	a.put("clock", 0, fmt.Sprintf("%.6f", float64(time.Now().UnixMicro())/1e6))
 	a.put("uname", 0, n.name+" x86_64")
 	a.put("uid", 0, "0")
@@ -180,7 +186,7 @@ func (n *node) facts(a *answer) {
 }
 
 // runtime is what corosync's tools print, as of 3.1.7 in testdata.
-func (n *node) runtime(a *answer, script string) {
+func (n *node) runtime(a *answers, script string) {
 	var b strings.Builder
 	count := len(n.members)
 	fmt.Fprintf(&b, "Quorum information\n------------------\nDate:             Sat Nov 21 21:05:10 2026\nQuorum provider:  corosync_votequorum\n"+
