@@ -105,15 +105,15 @@ func TestKnocks(t *testing.T) {
 	}
 }
 
-// left counts which nodes were closed.
-type left struct {
+// hungUp counts which nodes were closed.
+type hungUp struct {
 	cluster.Node
 	name   string
 	mu     *sync.Mutex
 	closed map[string]int
 }
 
-func (l *left) Close() error {
+func (l *hungUp) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed[l.name]++
@@ -128,7 +128,7 @@ func TestABriefLookHangsUp(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return &left{node, n.Name, mu, closed}, nil
+		return &hungUp{node, n.Name, mu, closed}, nil
 	}}
 	v, nodes, err := c.Look(t.Context(), []cluster.PlanNode{{Name: "n1", Addresses: []string{"n1"}}})
 	if err != nil {
