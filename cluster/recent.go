@@ -86,12 +86,12 @@ func (a *alike) unpack(out []byte) (unpacked []byte, done func(), err error) {
 	}
 	u.Buffer.Reset()
 	if err = u.Reader.Reset(bytes.NewReader(out)); err == nil {
-		_, err = u.Buffer.ReadFrom(&u.Reader)
+		_, err = u.ReadFrom(&u.Reader)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("unpack the answer: %w", err)
 	}
-	return u.Buffer.Bytes(), func() { a.unpackers.Put(u) }, nil
+	return u.Bytes(), func() { a.unpackers.Put(u) }, nil
 }
 
 func (a *alike) conf(s section) ConfFile {
