@@ -421,8 +421,7 @@ func (r *rollout) standstill(what string, conf *corosyncconf.File) error {
 			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, {Kind: OpPut, Path: ConfPath, Blob: again, Mode: "0644"}, known(old),
 		}}},
 	}
-	v.quietFirst(&start.Undo[0])
-	v.quietFirst(&swap.Undo[0])
+	start.Undo, swap.Undo = v.quietBefore(start.Undo), v.quietBefore(swap.Undo)
 	p.Steps = append(p.Steps, stop, swap, start)
 	if v.pve() { // it cannot be written while all are stopped
 		p.Steps = append(p.Steps, publish(r.id("publish"), is, was, r.publishers()))

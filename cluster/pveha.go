@@ -117,6 +117,17 @@ func (v *View) quietFirst(a *Act) {
 	}
 }
 
+// quietBefore has HA brought to rest on all nodes before acts stop corosync on any:
+// pve-ha-lrm of one that has come up again would not end without the others' quorum.
+func (v *View) quietBefore(acts []Act) []Act {
+	quiet := Act{Nodes: acts[0].Nodes}
+	if v.quietFirst(&quiet); len(quiet.Ops) == 0 {
+		return acts
+	}
+	acts[0].Ops = append([]Op{{Kind: OpDisarmed}}, acts[0].Ops...)
+	return append([]Act{quiet}, acts...)
+}
+
 // disarmed has a step that stops corosync refused on nodes whose watchdog is held.
 func (v *View) disarmed(s *Step) {
 	if v.pve() {

@@ -606,16 +606,18 @@ func (p *player) oneKey(conf *config) {
 	}
 }
 
-// oneDatacenter checks that all nodes have the same datacenter.cfg: the planned one
+// oneDatacenter checks that all members have the same datacenter.cfg: the planned one
 // when the change was carried out, and as before none when it was taken back.
 func (p *player) oneDatacenter() {
+	var first *Machine
 	for _, m := range p.all {
 		if m.corosync == nil || m.pve == nil {
 			continue
 		}
+		first = cmp.Or(first, m)
 		switch text, alone := m.Shared("datacenter.cfg"), len(p.after) == 1; {
-		case text != p.all[0].Shared("datacenter.cfg"):
-			p.Trouble(m.name + " has another datacenter.cfg than " + p.all[0].name)
+		case text != first.Shared("datacenter.cfg"):
+			p.Trouble(m.name + " has another datacenter.cfg than " + first.name)
 		case text != "" && !slices.Contains(p.shared, text):
 			p.Trouble(m.name + " has a datacenter.cfg that was not planned")
 		case alone && p.done && text != p.shared[0] || alone && p.undone && text != "":

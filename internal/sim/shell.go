@@ -614,8 +614,12 @@ func (sh *shell) do(o cluster.Op) error {
 	case cluster.OpPmxcfs:
 		return sh.pmxcfs(o)
 	case cluster.OpQuiet:
-		if o.Unit == "pve-ha-lrm" && m.armed() && !m.writable() {
-			return errors.New("pve-ha-lrm has not ended after five minutes")
+		for waited := time.Duration(0); o.Unit == "pve-ha-lrm" && m.armed() && !m.writable(); waited += time.Second {
+			if waited == time.Minute { // the watchdog does not wait for five
+				m.Crash()
+				sh.w.after(20*time.Second, m.Boot)
+			}
+			sh.pause(time.Second)
 		}
 		return sh.stopUnit(o.Unit)
 	case cluster.OpRouse:
