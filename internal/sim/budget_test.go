@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -19,8 +20,9 @@ func budgets(t *testing.T) map[string][2]int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	section, _, _ := strings.Cut(string(text), "\n## Scale")
 	all := map[string][2]int{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z ]+)` \\| (\\d+) \\| (\\d+) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z ]+)` \\| (\\d+) \\| (\\d+) \\|").FindAllStringSubmatch(section, -1) {
 		trips, _ := strconv.Atoi(row[2])
 		looks, _ := strconv.Atoi(row[3])
 		all[row[1]] = [2]int{trips, looks}
