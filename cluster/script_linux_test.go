@@ -197,3 +197,34 @@ echo $?`
 		})
 	}
 }
+
+// pmxcfs that hangs on its way out is killed, and one that hangs when it starts is
+// started once more.
+func TestPmxcfsMayHang(t *testing.T) {
+	const hangs = `
+op_stop() { :; }
+systemctl() { :; }
+readlink() { echo /usr/bin/pmxcfs; }
+sleep() { SECONDS=$((SECONDS + 1)); }
+kill() { case "$1 $obeys" in -0*) [ -z "$dead" ] ;; -KILL*|*yes) dead=$1 ;; esac; }
+timeout() { while [ "$1" != pmxcfs ]; do shift; done; started=$((started + 1)); [ "$started" -gt "$stuck" ]; }
+`
+	for name, c := range map[string]struct{ script, want string }{
+		"it ends":               {"obeys=yes pmxcfs_ends; echo $? $dead", "0 1"},
+		"it does not end":       {"pmxcfs_ends; echo $? $dead", "0 -KILL"},
+		"it starts":             {"stuck=0; by_itself echo done; echo $? $started", "done\n0 1"},
+		"it hangs once":         {"stuck=1; by_itself echo done; echo $? $started", "done\n0 2"},
+		"it hangs all the time": {"stuck=9; by_itself echo done; echo $? $started", "1 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pid := filepath.Join(t.TempDir(), "pid")
+			if err := os.WriteFile(pid, []byte("1\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out := scripted(t, strings.ReplaceAll(cluster.ChangeScript, "/run/pve-cluster.pid", pid)+hangs+c.script, nil)
+			if got := strings.TrimSpace(string(out)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -394,6 +394,7 @@ op_pmxcfs() { # - BLOB - - - HOW; its unit wants that of corosync, which is not 
   alone) by_itself rm -f /etc/pve/corosync.conf ;;
   keep) by_itself cp "$E/blobs/$2" /etc/pve/corosync.conf ;;
   esac || return
+  timeout 30 systemctl start --job-mode=ignore-dependencies pve-cluster 2>/dev/null || op_stop '' '' '' '' pve-cluster # it may hang
   start pve-cluster --job-mode=ignore-dependencies || return
   case $6 in back | alone) return 0 ;; esac
   end=$((SECONDS + 60)) # it looks for corosync every six seconds
@@ -412,14 +413,18 @@ pmxcfs_ends() { # also one that was started without its unit
   { read -r pid </run/pve-cluster.pid; } 2>/dev/null
   [ -n "$pid" ] && [[ $(readlink "/proc/$pid/exe") == */pmxcfs* ]] || return 0
   kill "$pid"
-  while kill -0 "$pid" 2>/dev/null; do
+  while kill -0 "$pid" 2>/dev/null; do # it may hang on its way out; its unit kills it as soon
+    [ "$SECONDS" -lt $((end - 10)) ] || kill -KILL "$pid" 2>/dev/null
     [ "$SECONDS" -lt "$end" ] || { fail "pmxcfs (process $pid) does not end"; return; }
     sleep 0.1
   done
 }
 by_itself() { # COMMAND...: what it does to /etc/pve is done to the database of a node without a cluster
-  local code
-  pmxcfs -l || { fail "pmxcfs -l does not start"; return; }
+  local code try
+  for try in 1 2 3 ''; do # it may hang; when it is told to end, it ends what it has begun
+    [ -n "$try" ] || { fail "pmxcfs -l does not start"; return; }
+    timeout -k 5 20 pmxcfs -l && break
+  done
   "$@"
   code=$?
   pmxcfs_ends && return $code
