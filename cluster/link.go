@@ -125,7 +125,9 @@ func PlanLinkSet(s LinkChange, v *View) (*Plan, error) {
 			if s.Priority == nil || *s.Priority == l.priority() {
 				return l.r, nil
 			}
-			return l.r, l.r.next(fmt.Sprintf("give link %d the priority %d", s.Number, *s.Priority), l.settings)
+			return l.r, l.r.next(fmt.Sprintf("give link %d the priority %d", s.Number, *s.Priority), func(f *corosyncconf.File) error {
+				return cmp.Or(l.settings(f), l.even(f))
+			})
 		}
 		wanted, without := l.v.Conf.Clone(), l.v.Conf.Clone()
 		if err := cmp.Or(l.put(wanted, addrs), l.drop(without)); err != nil {
@@ -378,13 +380,21 @@ func (l *linkPlan) add(what string, number int, f *corosyncconf.File) error {
 		r.links = append(slices.Clone(r.links), number)
 		slices.Sort(r.links)
 	}
-	return l.r.replace(what, f)
+	return cmp.Or(l.even(f), l.r.replace(what, f))
 }
 
 // remove plans that f, which has the link less, takes effect.
 func (l *linkPlan) remove(what string, number int, f *corosyncconf.File) error {
 	l.r.links = slices.DeleteFunc(slices.Clone(l.r.links), func(n int) bool { return n == number })
-	return l.r.replace(what, f)
+	return cmp.Or(l.even(f), l.r.replace(what, f))
+}
+
+// even has f be what Proxmox VE's tools take, too.
+func (l *linkPlan) even(f *corosyncconf.File) error {
+	if !l.v.pve() {
+		return nil
+	}
+	return f.EvenInterfaces()
 }
 
 // swap plans that another link, which is there only meanwhile, carries the

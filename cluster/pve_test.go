@@ -57,7 +57,11 @@ func (w *world) published(t *testing.T, names ...string) {
 			t.Errorf("%s runs\n%sand its /etc/pve has\n%s", name, m.Running(), m.Published())
 		}
 		f, _ := corosyncconf.Parse(name, []byte(w.Machine(name).Published()))
-		for _, found := range f.Check(corosyncconf.Target{PVE: true}) {
+		target := corosyncconf.Target{PVE: true}
+		if w.Machine(name).Facts().Corosync.Major == 2 {
+			target.Release = corosyncconf.V24
+		}
+		for _, found := range f.Check(target) {
 			if found.Code.PVE() && found.Code != corosyncconf.CodePVEName { // as old files have it
 				t.Errorf("%s: %+v", name, found)
 			}
@@ -102,6 +106,48 @@ func TestPVEHasWhatTheNodesRun(t *testing.T) {
 	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n1"}}, w.view(t)) // the first to be asked, as long as it is there
 	w.goes(t, p, err)
 	w.published(t, "n2")
+}
+
+// An interface section for one link is one for all, in whatever is put in place on
+// the way: pvecm takes nothing else.
+func TestPVEHasInterfaceSectionsForAllLinksOrNone(t *testing.T) {
+	w := virtual(t, 2, 2)
+	net := func(link int) netip.Prefix {
+		return netip.MustParsePrefix([]string{"10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"}[link])
+	}
+	for _, c := range []struct {
+		name     string
+		plan     func(cluster.LinkChange, *cluster.View) (*cluster.Plan, error)
+		change   cluster.LinkChange
+		sections int
+	}{
+		{"remove a link of a file without any", cluster.PlanLinkRemove, cluster.LinkChange{Number: 1}, 0},
+		{"add one to it", cluster.PlanLinkAdd, cluster.LinkChange{Number: 1, Network: net(1)}, 0},
+		{"set the priority of one", cluster.PlanLinkSet, cluster.LinkChange{Number: 1, Priority: ptr(5)}, 2},
+		{"add a link", cluster.PlanLinkAdd, cluster.LinkChange{Number: 2, Network: net(2)}, 3},
+		{"set a port", cluster.PlanLinkSet, cluster.LinkChange{Number: 0, Port: ptr(5500)}, 3},
+		{"remove a link", cluster.PlanLinkRemove, cluster.LinkChange{Number: 1}, 2},
+		{"remove another", cluster.PlanLinkRemove, cluster.LinkChange{Number: 0}, 1},
+		{"move the only one", cluster.PlanLinkSet, cluster.LinkChange{Number: 2, Network: net(1)}, 1},
+	} {
+		p, err := c.plan(c.change, w.view(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		for _, text := range p.Blobs {
+			f, _ := corosyncconf.Parse(c.name, text)
+			for _, found := range f.Check(corosyncconf.Target{PVE: true}) {
+				if found.Code == corosyncconf.CodePVELinks {
+					t.Errorf("%s: %s in\n%s", c.name, found.Message, text)
+				}
+			}
+		}
+		w.goes(t, p, nil)
+		w.published(t, "n1", "n2")
+		if n := strings.Count(w.Machine("n1").Running(), "interface {"); n != c.sections {
+			t.Errorf("%s: %d interface sections, want %d", c.name, n, c.sections)
+		}
+	}
 }
 
 func TestPVEIsAsItWasAfterAFailedJoin(t *testing.T) {

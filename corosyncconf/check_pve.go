@@ -20,6 +20,7 @@ const (
 	CodePVEVersion   Code = "pve-version"
 	CodePVEName      Code = "pve-node-name"
 	CodePVEComment   Code = "pve-comment"
+	CodePVELinks     Code = "pve-interface-missing"
 )
 
 var pveCodes = []CodeInfo{
@@ -34,6 +35,7 @@ var pveCodes = []CodeInfo{
 	{CodePVEVersion, Bad, "on Proxmox VE: no config_version, or one of another line that pmxcfs takes for it: the file is not handed out"},
 	{CodePVEName, Warning, "on Proxmox VE: a node without a name"},
 	{CodePVEComment, Warning, "on Proxmox VE: comments, which its tools drop"},
+	{CodePVELinks, Warning, "on Proxmox VE: interface sections, but not one for each link and for no other, for which pvecm refuses to add nodes"},
 }
 
 // PVE tells whether the code is of what only Proxmox VE's tools suffer from.
@@ -71,6 +73,7 @@ func (c *checker) pve() {
 			c.reportKey(CodePVEName, s.open, fmt.Sprintf("a node without a name, which Proxmox VE's tools call %s", addr), "give it the name that uname -n prints there")
 		}
 	}
+	c.pveLinks()
 	c.pveVersion()
 }
 
@@ -149,6 +152,71 @@ func (c *checker) pveLost(code Code, parent, name, key, other, remedy string) {
 		}
 		last[label] = s
 	}
+}
+
+// pveLinks reports that some links have an interface section, and others not, which
+// verify_conf does not take. Versions 4 and 5 had no such rule.
+func (c *checker) pveLinks() {
+	sections, links := c.file.sections("totem.interface"), c.conf.Links()
+	if len(sections) == 0 || len(c.conf.Nodes) == 0 || c.target.Release == V24 {
+		return
+	}
+	of := map[string]*Section{}
+	for _, s := range sections {
+		of[s.linkLabel()] = s
+	}
+	for _, link := range links {
+		if of[strconv.Itoa(link)] == nil {
+			c.report(CodePVELinks, Accepted, sections[0].open, fmt.Sprintf("pvecm refuses to add nodes, since link %d has no interface section with its number, and there are others", link),
+				fmt.Sprintf("write interface { linknumber: %d } into totem, or remove all interface sections", link))
+		}
+		delete(of, strconv.Itoa(link))
+	}
+	for _, s := range sections {
+		if label := s.linkLabel(); label != "" && of[label] == s {
+			c.report(CodePVELinks, Accepted, s.open, fmt.Sprintf("pvecm refuses to add nodes, since there is no address for link %s, which has an interface section", label), "remove the section")
+		}
+	}
+}
+
+// linkLabel is the link number that Proxmox VE's tools take an interface section
+// for; "" if it has none.
+func (s *Section) linkLabel() string {
+	label, ok := s.Get("linknumber")
+	if !ok {
+		label, _ = s.Get("ringnumber")
+	}
+	return label
+}
+
+// EvenInterfaces gives each link an interface section with its number if there is
+// any such section: Proxmox VE's tools want all or none (PVE/Corosync.pm,
+// verify_conf).
+func (f *File) EvenInterfaces() error {
+	sections := f.sections("totem.interface")
+	if len(sections) == 0 {
+		return nil
+	}
+	of := map[string]*Section{}
+	for _, s := range sections {
+		of[s.linkLabel()] = s
+	}
+	for _, link := range f.Config().Links() {
+		label := strconv.Itoa(link)
+		s := of[label]
+		switch {
+		case s != nil:
+			continue
+		case link == 0 && of[""] != nil: // what has no number is about link 0
+			s = of[""]
+		default:
+			s = sections[len(sections)-1].parent.AddSection("interface")
+		}
+		if err := s.Set("linknumber", label); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // versionInText is what pmxcfs takes for the version: the first that is anywhere in

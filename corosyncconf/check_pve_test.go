@@ -130,6 +130,9 @@ func survives(f *corosyncconf.File) string {
 	return cmp.Diff(settingsOf(f), settingsOf(after))
 }
 
+// kept are codes of what Proxmox VE's tools read and write without loss.
+var kept = []corosyncconf.Code{corosyncconf.CodePVEComment, corosyncconf.CodePVEName, corosyncconf.CodePVEVersion, corosyncconf.CodePVELinks}
+
 const pveNode = "nodelist {\n  node {\n    name: a\n    nodeid: 1\n    ring0_addr: 10.0.0.1\n  }\n}\n"
 
 func TestCheckForProxmoxVE(t *testing.T) {
@@ -154,6 +157,10 @@ func TestCheckForProxmoxVE(t *testing.T) {
 		{"nodes without a name", "totem {\n config_version: 1\n}\nnodelist {\n node {\n  ring0_addr: a\n }\n node {\n  ring0_addr: b\n }\n}\n", "5 pve-node-name, 8 pve-node-name"},
 		{"interfaces without a number", "totem {\n config_version: 1\n interface {\n  mcastport: 1\n }\n interface {\n  token: 1\n }\n}\n", "3 pve-interface-lost"},
 		{"interfaces by either number", "totem {\n config_version: 1\n interface {\n  linknumber: 1\n }\n interface {\n  ringnumber: 1\n }\n}\n", "3 pve-interface-lost"},
+		{"an interface for each link", pveNode + "totem {\n config_version: 1\n interface {\n  linknumber: 0\n }\n}\n", ""},
+		{"a link without one", strings.Replace(pveNode, "  }", "    ring1_addr: 10.0.1.1\n  }", 1) + "totem {\n config_version: 1\n interface {\n  linknumber: 1\n }\n}\n", "11 pve-interface-missing"},
+		{"an interface without a link", pveNode + "totem {\n config_version: 1\n interface {\n  linknumber: 0\n }\n interface {\n  linknumber: 1\n }\n}\n", "13 pve-interface-missing"},
+		{"the only interface, without a number", pveNode + "totem {\n config_version: 1\n interface {\n  mcastport: 5405\n }\n}\n", "10 pve-interface-missing"},
 		{"comments", "# a\ntotem { \n config_version: 1\n # b\n}\n", "1 pve-comment"},
 		{"a version in a comment", "# config_version: 9\ntotem {\n config_version: 10\n}\n", "1 pve-comment, 1 pve-version"},
 		{"the version in a comment", "# config_version: 10\ntotem {\n config_version: 10\n}\n", "1 pve-comment"},
@@ -170,7 +177,7 @@ func TestCheckForProxmoxVE(t *testing.T) {
 			for _, x := range f.Check(corosyncconf.Target{PVE: true}) {
 				if x.Code.PVE() {
 					got = append(got, fmt.Sprintf("%d %s", x.Line, x.Code))
-					lost = lost || x.Code != corosyncconf.CodePVEComment && x.Code != corosyncconf.CodePVEName && x.Code != corosyncconf.CodePVEVersion
+					lost = lost || !slices.Contains(kept, x.Code)
 				}
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, ", ")); diff != "" {
@@ -208,10 +215,34 @@ func FuzzPVE(f *testing.F) {
 			return
 		}
 		harmed := slices.ContainsFunc(file.Check(corosyncconf.Target{PVE: true}), func(x corosyncconf.Finding) bool {
-			return x.Code.PVE() && x.Code != corosyncconf.CodePVEComment && x.Code != corosyncconf.CodePVEName && x.Code != corosyncconf.CodePVEVersion
+			return x.Code.PVE() && !slices.Contains(kept, x.Code)
 		})
 		if after := survives(file); after != "" && !harmed {
 			t.Errorf("by Proxmox VE's tools: %s", after)
 		}
 	})
+}
+
+// Interface sections are for each link or for none.
+func TestEvenInterfaces(t *testing.T) {
+	const nodes = "nodelist {\n node {\n  ring0_addr: a\n  ring2_addr: b\n  nodeid: 1\n }\n}\n"
+	for name, c := range map[string]struct{ is, want string }{
+		"none":             {"totem {\n}\n", "totem {\n}\n"},
+		"all":              {"totem {\n interface {\n  linknumber: 2\n }\n interface {\n  linknumber: 0\n }\n}\n", "totem {\n interface {\n  linknumber: 2\n }\n interface {\n  linknumber: 0\n }\n}\n"},
+		"one":              {"totem {\n interface {\n  linknumber: 0\n }\n}\n", "totem {\n interface {\n  linknumber: 0\n }\n interface {\n  linknumber: 2\n }\n}\n"},
+		"without a number": {"totem {\n interface {\n  mcastport: 5\n }\n}\n", "totem {\n interface {\n  mcastport: 5\n  linknumber: 0\n }\n interface {\n  linknumber: 2\n }\n}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := corosyncconf.Parse("f", []byte(nodes+c.is))
+			if err == nil {
+				err = f.EvenInterfaces()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(nodes+c.want, string(f.Bytes())); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
 }
