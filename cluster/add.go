@@ -39,7 +39,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 	for i, f := range facts {
 		fit(&ps, f, s.Nodes[i].Name)
 		s.free(&ps, f, conf)
-		usablePmxcfs(&ps, f)
+		s.usablePmxcfs(&ps, f)
 		guestless(&ps, f)
 	}
 	for _, p := range ps {
@@ -205,6 +205,7 @@ type adding struct {
 	roll  *rollout
 	facts []*Facts
 	key   []byte
+	old   []string // nodes of Proxmox VE that have the database of another cluster
 }
 
 // all plans that the nodes join. Up to three nodes with a vote that is one at a
@@ -216,9 +217,15 @@ func (a *adding) all(nodes []corosyncconf.Node) error {
 		if a.facts[i].Units["corosync"].Running() || a.facts[i].Units["pacemaker"].Running() {
 			running = append(running, n.Name)
 		}
+		if p := a.facts[i].PVE; p != nil && p.Conf.Exists {
+			a.old = append(a.old, n.Name)
+		}
 	}
 	if len(running) > 0 {
 		a.plan.Steps = append(a.plan.Steps, stopDefault(running))
+	}
+	if len(a.old) > 0 {
+		a.plan.Steps = append(a.plan.Steps, setAsidePmxcfs(a.old))
 	}
 	a.plan.freshCIB(a.facts)
 	equal := a.v.Conf.Config().Quorum.LastManStanding
@@ -406,7 +413,17 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	})
 	if a.v.pve() {
-		a.plan.Steps = append(a.plan.Steps, joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), false, names))
+		join := joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), false, names)
+		for i := range names {
+			if slices.Contains(a.old, names[i]) { // its own comes back when corosync does not run any more
+				join.Undo = append(join.Undo, Act{Nodes: names[i : i+1], Ops: []Op{{Kind: OpPmxcfs, Name: "off"}}})
+			}
+		}
+		first := &join.Undo[0]
+		if first.Nodes = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(a.old, n) }); len(first.Nodes) == 0 {
+			join.Undo = join.Undo[1:]
+		}
+		a.plan.Steps = append(a.plan.Steps, join)
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyn
 	for i, f := range facts {
 		fit(ps, f, s.Nodes[i].Name)
 		s.free(ps, f)
-		usablePmxcfs(ps, f)
+		usablePmxcfs(ps, f, "take it out of that cluster first")
 		if i > 0 {
 			guestless(ps, f)
 		}

@@ -245,12 +245,35 @@ func guestless(ps *Problems, f *Facts) {
 	}
 }
 
-// usablePmxcfs checks that pmxcfs of a node that is in no cluster runs.
-func usablePmxcfs(ps *Problems, f *Facts) {
-	if f.PVE == nil {
-		return
+// usablePmxcfs checks that pmxcfs of a node runs, and is in no cluster.
+func usablePmxcfs(ps *Problems, f *Facts, remedy string) {
+	if f.PVE != nil && f.PVE.answers(ps, f.Node) && f.PVE.Conf.Exists {
+		ps.add(CodeOtherCluster, f.Node, remedy, "it has a %s, so it is in a cluster of Proxmox VE already", PVEConfPath)
 	}
-	if f.PVE.answers(ps, f.Node) && f.PVE.Conf.Exists {
-		ps.add(CodeOtherCluster, f.Node, "take it out of that cluster first", "it has a %s, so it is in a cluster of Proxmox VE already", PVEConfPath)
+}
+
+// usablePmxcfs checks the same of a node that joins. With force it may have what it
+// has of a cluster, unless it is a live member of one: that is set aside.
+func (s AddSpec) usablePmxcfs(ps *Problems, f *Facts) {
+	switch {
+	case !s.Force:
+		usablePmxcfs(ps, f, "take it out of that cluster first; if it has left: --force sets what it has in /etc/pve aside")
+	case f.PVE == nil || !f.PVE.answers(ps, f.Node) || !f.PVE.Conf.Exists:
+	case liveWith(f) > 0: // which is said already
+	case f.Runtime != nil && f.Runtime.Quorum.Quorate:
+		ps.add(CodeLiveMember, f.Node, "if that is to end: systemctl stop corosync there", "it runs a cluster of Proxmox VE by itself, with quorum")
+	default:
+		ps.warn(CodeOtherCluster, f.Node, "", "what it has in /etc/pve gives way to that of the cluster; its database is kept in /var/lib/pve-cluster/backup there")
+	}
+}
+
+// setAsidePmxcfs is the step by which pmxcfs of nodes that have an old cluster's
+// database ends. It has to before corosync starts: with that database it would join
+// the cluster's, and the one that was written most often is taken by all.
+func setAsidePmxcfs(nodes []string) Step {
+	return Step{
+		ID: "database", What: "end pmxcfs of " + andList(nodes) + ", and keep its database", Class: ClassStop,
+		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Name: "off"}}},
+		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpPmxcfs, Name: "back"}}}},
 	}
 }

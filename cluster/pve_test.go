@@ -172,6 +172,82 @@ func TestPVEIsAsItWasAfterAFailedJoin(t *testing.T) {
 	}
 }
 
+// returned is a cluster of n1 and n2, and n3, which was taken off its list while it
+// was down, and has come back with a database that was written more often.
+func returned(t *testing.T) *world {
+	t.Helper()
+	w := virtual(t, 3, 3)
+	w.Trouble = nil
+	w.Machine("n3").Crash()
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}, Offline: true}, w.patient(t))
+	w.goes(t, p, err)
+	w.Machine("n3").Boot()
+	w.Settle()
+	for range 100 {
+		w.Machine("n3").SetShared("old", "x")
+	}
+	return w
+}
+
+// What a node that has left has in /etc/pve does not keep it out for ever, and is
+// never seen by the cluster.
+func TestPVENodeThatLeftIsAddedAgain(t *testing.T) {
+	force := cluster.AddSpec{Force: true}
+	for name, before := range map[string]func(*world){
+		"it runs":         func(*world) {},
+		"it does not run": func(w *world) { w.Machine("n3").Stop("corosync") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := returned(t)
+			before(w)
+			_, err := w.planAdd(t, "n3")
+			if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool {
+				return p.Code == cluster.CodeOtherCluster && strings.Contains(p.Message, "/etc/pve") && strings.Contains(p.Remedy, "--force")
+			}) {
+				t.Errorf("without --force: %v", err)
+			}
+			p, err := w.planSpec(t, force, "n3")
+			w.goes(t, p, err)
+			w.published(t, "n1", "n2", "n3")
+			if got := w.Machine("n1").Shared("old"); got != "" {
+				t.Error("the database of n3 has become that of the cluster")
+			}
+		})
+	}
+	t.Run("it fails", func(t *testing.T) {
+		w := returned(t)
+		was := w.Machine("n3").Published()
+		p, err := w.planSpec(t, force, "n3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Machine("n3").Fail = func(_ cluster.Note, op cluster.Op) error {
+			if op.Kind == cluster.OpSwap && w.Machine("n3").Published() != was && w.Machine("n3").Active("pve-cluster") {
+				return errors.New("it has joined, and now it cannot get its vote")
+			}
+			return nil
+		}
+		var undone *cluster.UndoneError
+		if err := w.carryOut(t, p); !errors.As(err, &undone) {
+			t.Fatal(err)
+		}
+		w.published(t, "n1", "n2")
+		if m := w.Machine("n3"); m.Published() != was || m.File(cluster.ConfPath) != was || m.Shared("old") != "x" || w.Machine("n1").Shared("old") != "" {
+			t.Errorf("n3 has\n%s", m.Published())
+		}
+	})
+	t.Run("it has quorum", func(t *testing.T) {
+		w := returned(t)
+		f := w.Machine("n3").Facts()
+		f.Runtime.Quorum.Quorate = true
+		force.Nodes, _ = cluster.ParseNodes([]string{"n3"})
+		_, err := cluster.PlanAdd(force, w.patient(t), []*cluster.Facts{f}, key)
+		if !slices.ContainsFunc(cluster.ProblemsOf(err), func(p cluster.Problem) bool { return p.Code == cluster.CodeLiveMember && p.Node == "n3" }) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // Another file in /etc/pve than the one that runs is refused, and mended by sync.
 func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
 	w := virtual(t, 3, 3)

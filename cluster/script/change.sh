@@ -389,6 +389,7 @@ op_pmxcfs() { # - BLOB - - - HOW; its unit wants that of corosync, which is not 
   pmxcfs_ends || return
   [ -e "$saved" ] || { install -d -m 0700 "${saved%/*}" "$saved.tmp" && database "$dir" "$saved.tmp" && mv "$saved.tmp" "$saved" && sync "${saved%/*}"; } || return
   case $6 in
+  off) return 0 ;;
   back) database "$saved" "$dir" ;;
   fresh) rm -f "$dir/config.db" "$dir/config.db-wal" "$dir/config.db-shm" ;;
   alone) by_itself rm -f /etc/pve/corosync.conf ;;

@@ -61,7 +61,7 @@ networks that the members use.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringArrayVar(&o.links, "link", nil, "network of a link, `[N=]CIDR`; repeat it for more links")
-	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
+	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside, and its /etc/pve on Proxmox VE")
 	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when the nodes are in the cluster already and as asked")
 	f.BoolVar(&o.skipCheck, "skip-check", false, "do not see first whether the nodes reach each other on each link")
 	return c
@@ -93,7 +93,7 @@ on the new machine. HOST is logged in to; the other members are reached through 
 	}
 	f.StringVar(&o.nodeid, "nodeid", "", "node id of this machine")
 	f.StringVar(&o.votes, "votes", "", "votes of this machine")
-	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside")
+	f.BoolVar(&o.spec.Force, "force", false, "set the files of another cluster aside, and its /etc/pve on Proxmox VE")
 	f.BoolVar(&o.ifMissing, "if-missing", false, "exit 0 when this machine is in the cluster already and as asked")
 	f.BoolVar(&o.skipCheck, "skip-check", false, "do not see first whether the nodes reach each other on each link")
 	return c

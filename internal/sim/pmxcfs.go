@@ -328,6 +328,9 @@ func (sh *shell) pmxcfs(o cluster.Op) error {
 	if o.Name == "back" && !begun {
 		return nil
 	}
+	if o.Name == "off" {
+		return all(stop, save)
+	}
 	err := all(stop, save, func() error {
 		switch o.Name {
 		case "back":
