@@ -43,8 +43,11 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 
 	for _, n := range leaving {
 		if n.Facts == nil {
-			ps.warn(CodeOffline, n.Name, fmt.Sprintf("remove %s and %s on it before it is connected to this network again", ConfPath, KeyPath),
-				"it is taken off the list without being stopped; it must not come back with its old files")
+			remedy := fmt.Sprintf("remove %s and %s on it before it is connected to this network again", ConfPath, KeyPath)
+			if v.pve() {
+				remedy = "before it is connected to this network again, on it: " + leavePVE
+			}
+			ps.warn(CodeOffline, n.Name, remedy, "it is taken off the list without being stopped; it must not come back with its old files")
 		}
 	}
 	l := &leavings{}
@@ -89,6 +92,11 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// leavePVE is how a node of Proxmox VE is taken out of its cluster by hand, as its
+// manual has it: pmxcfs would put a file that is removed back, from its database.
+// HA would start guests of the others there.
+const leavePVE = "systemctl disable --now pve-ha-lrm pve-ha-crm; systemctl stop pve-cluster corosync; pmxcfs -l; rm -r /etc/pve/corosync.conf /etc/corosync/*; killall pmxcfs; systemctl start pve-cluster"
 
 // leaving finds the nodes that are to go, and what stands against it.
 func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {

@@ -189,6 +189,18 @@ func returned(t *testing.T) *world {
 	return w
 }
 
+// Its database would bring back the files that are removed on a node.
+func TestPVENodeThatIsDeadIsToldHowToLeave(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n3").Crash()
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}, Offline: true}, w.patient(t))
+	if err != nil || !slices.ContainsFunc(p.Notes, func(p cluster.Problem) bool {
+		return p.Code == cluster.CodeOffline && strings.Contains(p.Remedy, "pmxcfs -l; rm -r /etc/pve/corosync.conf")
+	}) {
+		t.Errorf("%v; notes %v", err, p.Notes)
+	}
+}
+
 // What a node that has left has in /etc/pve does not keep it out for ever, and is
 // never seen by the cluster.
 func TestPVENodeThatLeftIsAddedAgain(t *testing.T) {
