@@ -169,6 +169,7 @@ const (
 	OpPublish  OpKind = "publish"  // put Blob into /etc/pve, if the node has it as its file; refused when what is there is not Base
 	OpShare    OpKind = "share"    // put Blob into /etc/pve as Path; refused when what is there is not Base, or, with Name back, left alone
 	OpPmxcfs   OpKind = "pmxcfs"   // restart pmxcfs: with its database (Name keep) or without (fresh), until /etc/pve/corosync.conf is Blob; out of the cluster (alone); or as it was (back); or only end it (off)
+	OpWritable OpKind = "writable" // wait until /etc/pve can be written
 	OpPurge    OpKind = "purge"    // keep /etc/pve/nodes/Name in PurgedDir, and remove it; refused when it has guests
 	OpOwe      OpKind = "owe"      // remember that the nodes Name, which left, still have the key Blob
 	OpQuiet    OpKind = "quiet"    // stop Unit, of Proxmox VE's HA, when it has frozen its guests

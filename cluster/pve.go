@@ -224,6 +224,22 @@ func joinPmxcfs(id, blob string, keeps bool, nodes []string) Step {
 	}
 }
 
+// catchUp is the step, if any, that waits until /etc/pve can be written on nodes
+// where corosync was started: until then Proxmox VE does not take them for back.
+func (v *View) catchUp(id string, names []string) []Step {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		f := v.Nodes[v.find(name)].Facts
+		return f.PVE == nil || !f.PVE.Mounted
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	return []Step{{
+		ID: id, What: "see that /etc/pve can be written on " + andList(names), Class: ClassStart,
+		Do: Act{Nodes: names, Ops: []Op{{Kind: OpWritable}}, Soft: true},
+	}}
+}
+
 // withoutTwoNode leaves two_node off where it was: Proxmox VE does without it. For
 // the moment in which one vote becomes two, or two one, it carries the cluster.
 func (r *rollout) withoutTwoNode() error {

@@ -260,6 +260,61 @@ func TestPVENodeThatLeftIsAddedAgain(t *testing.T) {
 	})
 }
 
+// A node is back when its /etc/pve can be written, and only then it is the next one's
+// turn; one that takes too long is warned of.
+func TestPVENodesAreBackWhenTheyCanWrite(t *testing.T) {
+	restart := func(v *cluster.View) (*cluster.Plan, error) {
+		return cluster.PlanRestart(cluster.ServiceSpec{All: true}, v)
+	}
+	for name, c := range map[string]struct {
+		plan func(*cluster.View) (*cluster.Plan, error)
+		down bool // n3, before
+		late bool
+		want string
+	}{
+		"restart":     {plan: restart, want: "stop n1, writable n1, stop n2, writable n2, stop n3, writable n3"},
+		"one is late": {plan: restart, late: true, want: "stop n1, writable n1, stop n2, writable n2, stop n3, writable n3"},
+		"conf set": {plan: func(v *cluster.View) (*cluster.Plan, error) {
+			s := set(t, "totem.link_mode", "active")
+			s.Restart = true
+			return cluster.PlanConf(s, v)
+		}, want: "stop n1, writable n1, stop n2, writable n2, stop n3, writable n3"},
+		"start": {plan: func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanStart(cluster.ServiceSpec{Nodes: []string{"n3"}}, v)
+		}, down: true, want: "writable n3"},
+		"start --all": {plan: func(v *cluster.View) (*cluster.Plan, error) {
+			return cluster.PlanStart(cluster.ServiceSpec{All: true}, v)
+		}, down: true, want: "writable n3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := virtual(t, 3, 3)
+			if c.down {
+				w.Machine("n3").Stop("corosync")
+			}
+			var seen []string
+			for _, m := range w.Machines() {
+				m.Fail = func(_ cluster.Note, op cluster.Op) error {
+					switch {
+					case op.Kind == cluster.OpStop && op.Unit == "corosync":
+						seen = append(seen, "stop "+m.Name())
+					case op.Kind == cluster.OpWritable:
+						seen = append(seen, "writable "+m.Name())
+						if c.late {
+							return errors.New("/etc/pve cannot be written after half a minute")
+						}
+					}
+					return nil
+				}
+			}
+			p, err := c.plan(w.patient(t))
+			w.goes(t, p, err)
+			if got := strings.Join(seen, ", "); got != c.want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
 // Another file in /etc/pve than the one that runs is refused, and mended by sync.
 func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
 	w := virtual(t, 3, 3)

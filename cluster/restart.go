@@ -81,6 +81,9 @@ func (v *View) rolling(ps *Problems, q *QuorumRange, nodes []*ViewNode) []Step {
 			pace.Undo = nil
 			steps = append(steps, pace)
 		}
+		if quorate {
+			steps = append(steps, v.catchUp(fmt.Sprintf("pmxcfs-%d", i+1), one)...)
+		}
 	}
 	return steps
 }

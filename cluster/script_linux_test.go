@@ -198,6 +198,28 @@ echo $?`
 	}
 }
 
+// The wait for /etc/pve ends.
+func TestPmxcfsIsWaitedFor(t *testing.T) {
+	for name, c := range map[string]struct{ late, want string }{
+		"at once":  {"0", "0"},
+		"in time":  {"20", "0"},
+		"too late": {"100", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := scripted(t, cluster.ChangeScript+`
+sleep() { SECONDS=$((SECONDS + 1)); }
+SECONDS=0
+late=$1
+writable() { [ "$SECONDS" -ge "$late" ]; }
+op_writable 2>/dev/null
+echo $?`, nil, c.late)
+			if got := strings.TrimSpace(string(out)); got != c.want {
+				t.Errorf("status %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 // pmxcfs that hangs on its way out is killed, and one that hangs when it starts is
 // started once more.
 func TestPmxcfsMayHang(t *testing.T) {

@@ -193,6 +193,9 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 			p.Steps = append(p.Steps, pace)
 		}
 	}
+	if after.Quorate {
+		p.Steps = append(p.Steps, v.catchUp("pmxcfs", names)...)
+	}
 	if len(resting) > 0 {
 		p.Steps = append(p.Steps, Step{
 			ID: "ha", What: "start HA on " + andList(resting), Class: ClassStart,

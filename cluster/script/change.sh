@@ -325,6 +325,13 @@ writable() { # pmxcfs is there, and has quorum or needs none (PVE's tools ask th
   local mode
   mode=$(timeout -s KILL 5 stat -c %a /etc/pve/local 2>/dev/null) && [ $((0$mode & 0200)) != 0 ] && mounted
 }
+op_writable() { # it looks for corosync every six seconds, and then catches up
+  local end=$((SECONDS + 30))
+  until writable; do
+    [ "$SECONDS" -lt "$end" ] || { fail "/etc/pve cannot be written after half a minute (systemctl status pve-cluster)"; return; }
+    sleep 0.2
+  done
+}
 mounted() { grep -q ' /etc/pve fuse' /proc/mounts; }
 op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has already, and does not reload then
   if ! is /etc/corosync/corosync.conf "$2"; then # it would be put on all nodes, and reloaded

@@ -613,6 +613,16 @@ func (sh *shell) do(o cluster.Op) error {
 		return sh.share(o)
 	case cluster.OpPmxcfs:
 		return sh.pmxcfs(o)
+	case cluster.OpWritable:
+		for range 30 {
+			if m.writable() {
+				return nil
+			}
+			if err := sh.at(900*time.Millisecond, time.Second); err != nil {
+				return err
+			}
+		}
+		return errors.New("/etc/pve cannot be written after half a minute")
 	case cluster.OpQuiet:
 		for waited := time.Duration(0); o.Unit == "pve-ha-lrm" && m.armed() && !m.writable(); waited += time.Second {
 			if waited == time.Minute { // the watchdog does not wait for five
