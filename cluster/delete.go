@@ -96,7 +96,7 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 // leavePVE is how a node of Proxmox VE is taken out of its cluster by hand, as its
 // manual has it: pmxcfs would put a file that is removed back, from its database.
 // HA would start guests of the others there.
-const leavePVE = "systemctl disable --now pve-ha-lrm pve-ha-crm; systemctl stop pve-cluster corosync; pmxcfs -l; rm -r /etc/pve/corosync.conf /etc/corosync/*; killall pmxcfs; systemctl start pve-cluster"
+const leavePVE = "systemctl disable --now pve-ha-lrm pve-ha-crm; systemctl stop pve-cluster corosync; pmxcfs -l; rm -r /etc/pve/corosync.conf /etc/corosync/*; kill $(cat /run/pve-cluster.pid); systemctl start pve-cluster"
 
 // leaving finds the nodes that are to go, and what stands against it.
 func (v *View) leaving(ps *Problems, s DeleteSpec) []*ViewNode {
