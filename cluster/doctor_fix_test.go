@@ -67,6 +67,60 @@ func TestFixMendsWhatIsSafe(t *testing.T) {
 	}
 }
 
+// A newer file that one node alone has is not what the others are to run, when they
+// run another, and /etc/pve has that too.
+func TestFixRollsOutNoLoneNewerFile(t *testing.T) {
+	edited := func(w *world) *world {
+		w.Trouble = nil
+		replacing(w, "config_version: 1", "config_version: 99", "n2")
+		replacing(w, "totem {", "totem {\n\ttoken: 9000", "n2")
+		return w
+	}
+	for name, w := range map[string]*world{
+		"two nodes": edited(running(t, 2, 2, nil)), "three nodes": edited(running(t, 3, 3, nil)),
+		"two of Proxmox VE": edited(virtual(t, 2, 2)), "three of Proxmox VE": edited(virtual(t, 3, 3)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			causes := cluster.Diagnose(w.patient(t))
+			if len(causes) != 1 || causes[0].Code != cluster.CodeAhead || causes[0].Node != "n2" {
+				t.Errorf("got\n%s", describe(causes))
+			}
+			if left := w.fixed(t); len(left) > 0 {
+				t.Errorf("left:\n%s", describe(left))
+			}
+			for _, m := range w.Machines() {
+				if text := m.File(cluster.ConfPath); !strings.Contains(text, "config_version: 1\n") || text != m.Running() {
+					t.Errorf("%s runs\n%s", m.Name(), m.Running())
+				}
+			}
+		})
+	}
+	for name, w := range map[string]*world{"the other is away": edited(running(t, 2, 2, nil)), "the other of Proxmox VE is away": edited(virtual(t, 2, 2))} {
+		t.Run(name, func(t *testing.T) {
+			w.Machine("n1").Deaf = true
+			causes := w.fixed(t)
+			if len(causes) == 0 || causes[0].Code != cluster.CodeConfigPending || causes[0].Node != "n2" {
+				t.Errorf("got\n%s", describe(causes))
+			}
+			if text := w.Machine("n2").Running(); !strings.Contains(text, "config_version: 1\n") {
+				t.Errorf("it runs\n%s", text)
+			}
+		})
+	}
+}
+
+// Nor is what all nodes have, while /etc/pve has what runs.
+func TestFixLeavesWhatIsInEtcPVE(t *testing.T) {
+	w := virtual(t, 3, 3)
+	replacing(w, "config_version: 1", "config_version: 99", "n1", "n2", "n3")
+	if causes := w.fixed(t); len(causes) != 1 || causes[0].Code != cluster.CodeConfigPending {
+		t.Errorf("got\n%s", describe(causes))
+	}
+	if text := w.Machine("n2").Published(); !strings.Contains(text, "config_version: 1\n") {
+		t.Errorf("/etc/pve has\n%s", text)
+	}
+}
+
 // Where corosync starts nowhere, all nodes get one file without the line that
 // is in the way, under a version that none of them had.
 func TestMendPutsOneFileOnAllNodes(t *testing.T) {

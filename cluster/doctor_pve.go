@@ -34,6 +34,7 @@ func (d *diagnosis) pmxcfs() {
 				tells(d.add(rankHung, CodePmxcfs, n, "wait some seconds; if it stays so, start pmxcfs anew", "corosync is quorate there, but /etc/pve cannot be written"),
 					"cpg_", "sync", "leader").Command = n.shell("systemctl restart pve-cluster")
 			}
+		case d.elsewhere([]string{n.Name}): // its local file is the odd one
 		case local.File != nil && p.Version < local.File.ConfigVersion():
 			d.publishes(tells(d.add(rankVersion, CodeConfigDrift, n, "", "its corosync.conf (version %d) is newer than that in /etc/pve (version %d), which pmxcfs therefore does not put in its place: what Proxmox VE changes does not get there",
 				local.File.ConfigVersion(), p.Version), "local corosync.conf is newer"))

@@ -571,8 +571,24 @@ func (d *diagnosis) versions() {
 		c := d.add(rankVersion, CodeConfigPending, nil, "have every member run it, with one reload", "version %d of corosync.conf is on %s, and %d runs", d.v.Conf.ConfigVersion(), andList(pending), runs).
 			so(CodeConfigPending)
 		c.nodes = pending
-		c.does(d.v, fix{verb: fixSync, from: pending[0]})
+		if 2*len(pending) > len(d.v.names()) && !d.elsewhere(pending) {
+			c.does(d.v, fix{verb: fixSync, from: pending[0]})
+			return
+		}
+		if len(pending) == 1 {
+			c.Node = pending[0]
+		}
+		c.so(CodeConfigDrift).Remedy = "take back what was changed on " + andList(pending) + ", by hand; only if all are to run it: clusterctl conf sync --from " + pending[0]
 	}
+}
+
+// elsewhere tells whether one of the nodes has another file than runs there, while
+// /etc/pve has that.
+func (d *diagnosis) elsewhere(nodes []string) bool {
+	return slices.ContainsFunc(nodes, func(name string) bool {
+		f := d.v.node(name).Facts
+		return f.PVE != nil && f.Conf.File != nil && f.Conf.File.ConfigVersion() != f.seen().Version && f.PVE.Conf.Exists && f.PVE.Version == f.seen().Version
+	})
 }
 
 // units finds services that are not as they should be. What else keeps a node

@@ -72,13 +72,14 @@ func (n *ViewNode) madeID() ID {
 func (v *View) Operations() []*Operation { return Operations(v.reached()) }
 
 // reference chooses the configuration that speaks for the cluster: of those
-// that corosync would take, that of a quorate node before others, then the one
-// that most nodes have, then the highest version.
+// that corosync would take, that which quorate nodes run, and have in /etc/pve,
+// then that of a quorate node before others, then the one that most nodes have,
+// then the highest version.
 func reference(facts []*Facts) *corosyncconf.File {
 	type weight struct {
-		quorate, nodes int
-		version        uint64
-		file           *corosyncconf.File
+		runs, quorate, nodes int
+		version              uint64
+		file                 *corosyncconf.File
 	}
 	byHash := map[string]*weight{}
 	var order []*weight
@@ -100,8 +101,19 @@ func reference(facts []*Facts) *corosyncconf.File {
 	if len(order) == 0 {
 		return nil
 	}
+	for _, f := range facts {
+		seen := f.seen()
+		for hash, w := range byHash {
+			if seen.Quorate && seen.Version == w.version {
+				w.runs++
+			}
+			if seen.Quorate && f.PVE != nil && f.PVE.Conf.Hash == hash {
+				w.runs++
+			}
+		}
+	}
 	best := slices.MaxFunc(order, func(a, b *weight) int {
-		for _, d := range []int{a.quorate - b.quorate, a.nodes - b.nodes} {
+		for _, d := range []int{a.runs - b.runs, a.quorate - b.quorate, a.nodes - b.nodes} {
 			if d != 0 {
 				return d
 			}
