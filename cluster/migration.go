@@ -274,10 +274,20 @@ func (v *View) Migration() (Migration, Problems, error) {
 	return m, ps, nil
 }
 
+// networkGiven is a network that the text has, though Proxmox VE leaves it out.
+func (m Migration) networkGiven() string {
+	for part := range strings.SplitSeq(m.Text, ",") {
+		if key, value, _ := strings.Cut(part, "="); strings.TrimSpace(key) == "network" && migrationNetwork(strings.TrimSpace(value)) {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
 // odd warns of what in the file does not do what it seems to.
 func (m Migration) odd(ps *Problems) {
 	if m.Err != nil {
-		ps.warn(CodeMigration, "", "clusterctl pve migration set", "%s: Proxmox VE leaves out %q: %v", PVEDatacenterPath, "migration: "+m.Text, m.Err)
+		ps.warn(CodeMigration, "", "clusterctl pve migration set --type "+m.Type+orNothing(" --network ", m.networkGiven()), "%s: Proxmox VE leaves out %q: %v", PVEDatacenterPath, "migration: "+m.Text, m.Err)
 	}
 	switch {
 	case m.Legacy == "":
@@ -285,6 +295,21 @@ func (m Migration) odd(ps *Problems) {
 		ps.warn(CodeMigration, "", "remove it", "%s: migration_unsecure does nothing beside migration", PVEDatacenterPath)
 	default:
 		ps.warn(CodeMigration, "", "clusterctl pve migration set --type "+m.Type, "%s: migration_unsecure is of Proxmox VE 4, and may go", PVEDatacenterPath)
+	}
+}
+
+// carries refuses a network in which guests cannot be moved to every node. "": the
+// cluster's, in which every node has an address.
+func (v *View) carries(ps *Problems, network string) {
+	if network != "" {
+		_, found := v.MigrationAddrs(network)
+		*ps = append(*ps, found...)
+		return
+	}
+	for _, n := range v.Nodes {
+		if n.Conf != nil && n.Facts == nil {
+			ps.warn(CodeUnreachable, n.Name, "", "it was not reached, and is not waited for")
+		}
 	}
 }
 
@@ -301,17 +326,19 @@ func PlanMigration(s MigrationSpec, v *View) (*Plan, Migration, error) {
 			n.check(&ps)
 		}
 	}
-	_, found := v.MigrationAddrs(s.Network)
-	ps = append(ps, found...)
-	if err := ps.err(); err != nil {
-		return nil, Migration{}, err
-	}
 	if network, err := netip.ParsePrefix(s.Network); err == nil {
 		s.Network = network.Masked().String()
 	}
-	was := parseDatacenter(f.PVE.Datacenter)
-	is := was.set(s)
-	now := is.migration()
+	var is datacenter
+	now := Migration{Network: s.Network}
+	if f != nil {
+		is = parseDatacenter(f.PVE.Datacenter).set(s)
+		now = is.migration()
+	}
+	v.carries(&ps, now.Network) // also one that was there, and counts since it has a type now
+	if err := ps.err(); err != nil {
+		return nil, Migration{}, err
+	}
 	now.odd(&ps)
 	p := v.plan()
 	p.Notes = ps

@@ -139,14 +139,44 @@ func TestMigrationIsRefused(t *testing.T) {
 	}
 }
 
+// A network that is there already counts like one that is given now, if only since it
+// has a type.
+func TestMigrationNetworkThatIsThereIsChecked(t *testing.T) {
+	for _, text := range []string{"migration: network=10.9.0.0/16\n", "migration: secure,network=10.9.0.0/16\n"} {
+		w := virtual(t, 3, 3)
+		w.Machine("n1").SetShared("datacenter.cfg", text)
+		_, _, err := cluster.PlanMigration(cluster.MigrationSpec{Type: "insecure"}, w.view(t))
+		if ps := cluster.ProblemsOf(err); len(ps) != 3 || ps[0].Code != cluster.CodeAddress || !strings.Contains(ps[0].Message, "10.9.0.0/16") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// The remedy is a command that can be run.
+func TestMigrationThatIsLeftOutIsMended(t *testing.T) {
+	for text, want := range map[string]string{
+		"migration: network=10.1.2.0/24\n":          "clusterctl pve migration set --type secure --network 10.1.2.0/24",
+		"migration: plain\nmigration_unsecure: 1\n": "clusterctl pve migration set --type insecure",
+	} {
+		w := virtual(t, 3, 3)
+		w.Machine("n1").SetShared("datacenter.cfg", text)
+		_, ps, err := w.view(t).Migration()
+		if err != nil || len(ps) == 0 || ps[0].Remedy != want {
+			t.Errorf("%s: %v, %v", text, ps, err)
+		}
+	}
+}
+
 // A node that is away cannot be asked for its address, and is named.
 func TestMigrationIsSetWithoutANodeThatIsAway(t *testing.T) {
 	w := virtual(t, 3, 3)
 	v := w.view(t)
 	v.Nodes[2].Facts, v.Nodes[2].Err = nil, errors.New("no route to host")
-	p, _, err := cluster.PlanMigration(cluster.MigrationSpec{Network: "10.0.2.0/24"}, v)
-	if err != nil || len(p.Steps) != 1 || !slices.ContainsFunc(p.Notes, func(p cluster.Problem) bool { return p.Node == "n3" }) {
-		t.Errorf("%v, %v", p, err)
+	for _, s := range []cluster.MigrationSpec{{Network: "10.0.2.0/24"}, {Type: "insecure"}} {
+		p, _, err := cluster.PlanMigration(s, v)
+		if err != nil || len(p.Steps) != 1 || !slices.ContainsFunc(p.Notes, func(p cluster.Problem) bool { return p.Node == "n3" }) {
+			t.Errorf("%v, %v", p, err)
+		}
 	}
 }
 
