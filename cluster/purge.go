@@ -69,12 +69,16 @@ func (v *View) leavings(names []string) *leavings {
 func (v *View) left(names []string) []string {
 	var left []string
 	for _, name := range names {
-		has := func(f *Facts) bool {
+		has, known := false, false
+		for _, f := range v.reached() {
+			if known = known || isHostname(f.Hostname, name); f.PVE == nil || f.PVE.Homes == nil { // pmxcfs does not tell there
+				continue
+			}
 			_, is := f.PVE.Homes[name]
-			return is && !slices.ContainsFunc(f.PVE.Peers, func(p PVEPeer) bool { return p.Name == name })
+			has = has || is
+			known = known || !is || slices.ContainsFunc(f.PVE.Peers, func(p PVEPeer) bool { return p.Name == name })
 		}
-		known := slices.ContainsFunc(v.reached(), func(f *Facts) bool { return isHostname(f.Hostname, name) || f.PVE != nil && !has(f) })
-		if v.pve() && v.find(name) < 0 && !known {
+		if has && v.find(name) < 0 && !known {
 			left = append(left, name)
 		}
 	}
@@ -97,9 +101,7 @@ func planPurge(left []string, s DeleteSpec, v *View) (*Plan, error) {
 	p.Notes = ps
 	p.Quorum.Before, _ = v.voting(v.Conf.Config())
 	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
-	if p.Steps = l.purge(p); len(p.Steps) > 0 {
-		p.Steps[0].Do.Soft = false
-	}
+	p.Steps = l.purgeAlone(p)
 	return p, nil
 }
 
@@ -125,6 +127,10 @@ func (l *leavings) home(name string) {
 		return
 	}
 	for _, file := range guests {
+		if !guestConf.MatchString(path.Base(file)) {
+			l.stays(name, fmt.Sprintf("see what it is, then remove it: rm %s/%s", dir, file), "%s stays in %s, where guests have their configuration, and is none", file, dir)
+			continue
+		}
 		ha := ""
 		id := strings.TrimSuffix(path.Base(file), ".conf")
 		for _, e := range entries(l.files["ha/resources.cfg"]) {
@@ -135,8 +141,11 @@ func (l *leavings) home(name string) {
 		l.stays(name, fmt.Sprintf("when it runs there for certain no more, and its disks can be reached elsewhere: mv %s/%s /etc/pve/nodes/%s/%s/", dir, file, l.on, path.Dir(file)),
 			"the configuration of its guest %s stays in %s%s", id, dir, ha)
 	}
-	l.stays(name, "then: clusterctl delnode --purge "+name, "%s stays as long as guests are in it", dir)
+	l.stays(name, "then: clusterctl delnode --purge "+name, "%s stays as long as %s in it", dir, map[bool]string{true: "guests are", false: "such files are"}[slices.ContainsFunc(guests, func(file string) bool { return guestConf.MatchString(path.Base(file)) })])
 }
+
+// guestConf is the name of a guest's configuration.
+var guestConf = regexp.MustCompile(`^\d+\.conf$`)
 
 // nodeLists are the files whose entries may name nodes in a list.
 var nodeLists = map[string]struct{ what, set, remove string }{
@@ -202,6 +211,15 @@ func (l *leavings) knownHosts(file, node string) {
 			others[k.key] = true
 		}
 	}
+	hashed := 0
+	for line := range strings.Lines(l.files[file]) {
+		if k := read(line); strings.HasPrefix(k.host, "|") && own[k.key] {
+			hashed++
+		}
+	}
+	if hashed > 0 {
+		l.stays(node, "take out what is its: ssh-keygen -f /etc/pve/"+file+" -R "+node+", and -R with each of its addresses", "/etc/pve/%s has %s with its key and a hashed name", file, count(hashed, "line"))
+	}
 	l.lines(file, node, "its keys in known_hosts", func(line string) bool {
 		k := read(line)
 		return k.host == strings.ToLower(node) || addr(k.host) && own[k.key] && !others[k.key]
@@ -211,6 +229,16 @@ func (l *leavings) knownHosts(file, node string) {
 // authorizedKeys takes the key of a node's root out: that which it has, or which
 // is called so; not one that another node has too.
 func (l *leavings) authorizedKeys(file, node string) {
+	options := 0
+	for line := range strings.Lines(l.files[file]) {
+		f := strings.Fields(line)
+		if len(f) > 3 && !strings.HasPrefix(f[0], "#") && (slices.Contains(f, l.keys[node]) || f[len(f)-1] == "root@"+node) {
+			options++
+		}
+	}
+	if options > 0 {
+		l.stays(node, "see what it is for, and edit /etc/pve/"+file, "/etc/pve/%s has %s with options that may be its", file, count(options, "line"))
+	}
 	l.lines(file, node, "its key in authorized_keys", func(line string) bool {
 		f := strings.Fields(line)
 		if len(f) != 3 || !strings.HasPrefix(f[0], "ssh-") && !strings.HasPrefix(f[0], "ecdsa-") {
@@ -281,6 +309,41 @@ func (l *leavings) purge(p *Plan) []Step {
 	}}
 }
 
+// purgeAlone are the steps of purge for nodes that left already: files first, which
+// are put back when one fails, then a directory each, which is not.
+func (l *leavings) purgeAlone(p *Plan) []Step {
+	var steps []Step
+	for _, s := range l.purge(p) {
+		ops := s.Do.Ops
+		dirs := slices.IndexFunc(ops, func(o Op) bool { return o.Kind == OpPurge })
+		if dirs < 0 {
+			dirs = len(ops)
+		}
+		s.Do.Soft = false
+		s.Do.Ops = ops[:dirs]
+		back := Act{Nodes: s.Do.Nodes}
+		for _, o := range slices.Backward(ops[:dirs]) {
+			back.Ops = append(back.Ops, Op{Kind: OpShare, Path: o.Path, Blob: p.blob([]byte(l.pve.Files[strings.TrimPrefix(o.Path, "/etc/pve/")])), Base: o.Blob, Name: "back"})
+		}
+		if dirs > 0 {
+			s.Undo = []Act{back}
+			s.Stands = "files in /etc/pve no longer name " + andList(l.names)
+			steps = append(steps, s)
+		}
+		for i, o := range ops[dirs:] {
+			step := Step{
+				ID: fmt.Sprintf("purge-%d", i+1), What: "remove /etc/pve/nodes/" + o.Name, Class: ClassPrepare,
+				Do: Act{Nodes: s.Do.Nodes, Ops: []Op{o}}, Stands: "/etc/pve/nodes/" + o.Name + " is removed",
+			}
+			if len(steps) == 0 {
+				step.What = s.What
+			}
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
 // entry is a part of a configuration file of Proxmox VE: `KIND: ID` and the
 // lines below it, up to an empty one, or lines that belong to none.
 type entry struct {
@@ -313,7 +376,8 @@ func entries(text string) []entry {
 // value returns where an entry has a key, and its value.
 func (e entry) value(key string) (line int, value string) {
 	for i, l := range e.lines {
-		if k, v, ok := strings.Cut(strings.TrimSpace(l), " "); ok && k == key && e.kind != "" {
+		l = strings.TrimSpace(l)
+		if v, ok := strings.CutPrefix(l, key); ok && e.kind != "" && strings.TrimSpace(v) != v {
 			return i, strings.TrimSpace(v)
 		}
 	}

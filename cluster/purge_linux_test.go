@@ -34,7 +34,7 @@ func TestWhatNamesNodesIsRead(t *testing.T) {
 	const odd = "dir: local\n\tpath /srv\n\n\n"
 	dir := pmxcfs(t, map[string]string{
 		"local": "", "storage.cfg": odd, "ha/rules.cfg": "without an end", "jobs.cfg": "",
-		"nodes/n1/lxc/200.conf": "x", "nodes/n2/qemu-server/100.conf": "x", "nodes/n2/pve-ssl.pem": "x",
+		"nodes/n1/lxc/200.conf": "x", "nodes/n2/qemu-server/100.conf": "x", "nodes/n2/pve-ssl.pem": "x", "nodes/n2/lxc/105.conf.tmp.77": "x",
 	})
 	if err := os.MkdirAll(dir+"/nodes/n3/lxc", 0o755); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestWhatNamesNodesIsRead(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"storage.cfg": odd, "ha/rules.cfg": "without an end", "jobs.cfg": ""}, f.PVE.Files); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string][]string{"n1": {"lxc/200.conf"}, "n2": {"qemu-server/100.conf"}, "n3": nil}, f.PVE.Homes); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"n1": {"lxc/200.conf"}, "n2": {"qemu-server/100.conf", "lxc/105.conf.tmp.77"}, "n3": nil}, f.PVE.Homes); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 // shared are files in /etc/pve that name n3, and what is left of them without it.
 var shared = []struct{ name, with, without string }{
-	{"storage.cfg", "# ours\ndir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nzfspool: tank\n\tpool tank\n\tnodes n1,n3,n2\n\nlvm: own\n\tvgname vg\n\tnodes n3\n\n\nnfs: odd\n\tnodes n1 n3\n",
-		"# ours\ndir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nzfspool: tank\n\tpool tank\n\tnodes n1,n2\n\nlvm: own\n\tvgname vg\n\tnodes n3\n\n\nnfs: odd\n\tnodes n1 n3\n"},
+	{"storage.cfg", "# ours\ndir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nzfspool: tank\n\tpool tank\n\tnodes\tn1,n3,n2\n\nlvm: own\n\tvgname vg\n\tnodes n3\n\n\nnfs: odd\n\tnodes n1 n3\n",
+		"# ours\ndir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nzfspool: tank\n\tpool tank\n\tnodes\tn1,n2\n\nlvm: own\n\tvgname vg\n\tnodes n3\n\n\nnfs: odd\n\tnodes n1 n3\n"},
 	{"replication.cfg", "local: 100-0\n\ttarget n3\n\tschedule */15\n\nlocal: 100-1\n\ttarget n2\n\tsource n3\n", "local: 100-1\n\ttarget n2\n\tsource n3\n"},
 	{"ha/groups.cfg", "group: all\n\tnodes n1:2,n3:1,n33\n\tnofailback 0\n", "group: all\n\tnodes n1:2,n33\n\tnofailback 0\n"},
 	{"ha/rules.cfg", "node-affinity: near\r\n\tnodes n3:1,n2\r\n\tresources vm:100", "node-affinity: near\r\n\tnodes n2\r\n\tresources vm:100"},
@@ -55,6 +55,8 @@ func TestPurgeRemovesWhatNamesTheNode(t *testing.T) {
 	}
 	want := []string{
 		"the job nightly is for it alone; give it another node in Datacenter, Backup, or remove it there",
+		"/etc/pve/priv/authorized_keys has 1 line with options that may be its; see what it is for, and edit /etc/pve/priv/authorized_keys",
+		"/etc/pve/priv/known_hosts has 1 line with its key and a hashed name; take out what is its: ssh-keygen -f /etc/pve/priv/known_hosts -R n3, and -R with each of its addresses",
 		"the storage own is for it alone; pvesm remove own, if nothing needs it",
 		"the storage odd names it (nodes n1 n3); edit /etc/pve/storage.cfg",
 	}
@@ -91,7 +93,9 @@ func TestWhatANodeLeavesIsTold(t *testing.T) {
 		"the HA group all names it; ha-manager groupset all --nodes n1:2,n33",
 		"the HA rule near names it; ha-manager rules set node-affinity near --nodes n2",
 		"the job nightly is for it alone; give it another node in Datacenter, Backup, or remove it there",
+		"/etc/pve/priv/authorized_keys has 1 line with options that may be its; see what it is for, and edit /etc/pve/priv/authorized_keys",
 		"/etc/pve/priv/authorized_keys has 1 line of it; take the line of n3 out of /etc/pve/priv/authorized_keys",
+		"/etc/pve/priv/known_hosts has 1 line with its key and a hashed name; take out what is its: ssh-keygen -f /etc/pve/priv/known_hosts -R n3, and -R with each of its addresses",
 		"/etc/pve/priv/known_hosts has 2 lines of it; take the lines of n3 out of /etc/pve/priv/known_hosts",
 		"the replication job 100-0 sends to it; pvesr delete 100-0 --force",
 		"the storage tank names it; pvesm set tank --nodes n1,n2",
@@ -139,6 +143,68 @@ func TestPurgeLeavesGuestsAlone(t *testing.T) {
 	w.goes(t, p, err)
 	if got := w.Machine("n2").Shared("nodes/n3/pve-ssl.pem"); got != "" {
 		t.Errorf("it is still there: %q", got)
+	}
+}
+
+// What is no guest's configuration, and is where these are, stays all the same.
+func TestPurgeLeavesWhatIsBesideGuests(t *testing.T) {
+	w := left(t)
+	const odd = "nodes/n3/qemu-server/105.conf.tmp.77"
+	w.Machine("n1").SetShared(odd, "cores: 2")
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}, w.view(t))
+	w.goes(t, p, err)
+	told := strings.Join(leftovers(p.Notes), "\n")
+	if !strings.Contains(told, "qemu-server/105.conf.tmp.77 stays in /etc/pve/nodes/n3") || !strings.Contains(told, "as long as such files are in it") {
+		t.Errorf("told\n%s", told)
+	}
+	if w.Machine("n1").Shared(odd) == "" || w.Machine("n1").Shared("nodes/n3/pve-ssl.pem") == "" {
+		t.Error("it is gone")
+	}
+	p, err = cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}, w.view(t))
+	if err != nil || len(p.Steps) > 0 {
+		t.Errorf("nothing is left to remove: %v, %v", p, err)
+	}
+}
+
+// What fails says what stands, and the rest is as it was.
+func TestPurgeOfANodeThatLeftFails(t *testing.T) {
+	w := left(t)
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
+	w.goes(t, p, err)
+	spec := cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}
+	p, err = cluster.PlanDelete(spec, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Machine("n1").SetShared("storage.cfg", "dir: other\n")
+	if err := w.carryOut(t, p); err == nil || cluster.Stood(err) != "" {
+		t.Errorf("got %v, and %q stands", err, cluster.Stood(err))
+	}
+	if got := w.Machine("n1").Shared("jobs.cfg") + w.Machine("n1").Shared("ha/groups.cfg"); !strings.Contains(got, "n3:1") {
+		t.Errorf("it is not taken back:\n%s", got)
+	}
+	if p, err = cluster.PlanDelete(spec, w.view(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.Machine("n1").SetShared("nodes/n3/lxc/200.conf", "cores: 4")
+	if err := w.carryOut(t, p); err == nil || cluster.Stood(err) != "files in /etc/pve no longer name n3" {
+		t.Errorf("got %v, and %q stands", err, cluster.Stood(err))
+	}
+	if got := w.Machine("n1").Shared("ha/groups.cfg"); strings.Contains(got, "n3:1") {
+		t.Errorf("it does not stand:\n%s", got)
+	}
+}
+
+// One pmxcfs that does not answer hides no node that has left.
+func TestPurgeOfANodeThatLeftWithAPmxcfsDown(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n1").SetShared("nodes/n9/pve-ssl.pem", "a certificate")
+	v := w.view(t)
+	v.Nodes[1].Facts.PVE = &cluster.PVE{}
+	_, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n9"}, Purge: true}, v)
+	ps := cluster.ProblemsOf(err)
+	if len(ps) == 0 || slices.ContainsFunc(ps, func(p cluster.Problem) bool { return p.Code != cluster.CodePmxcfs }) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -20,11 +20,11 @@ if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not 
       run pveguests timeout -s KILL 3 ls "/etc/pve/nodes/${node%%.*}/qemu-server" "/etc/pve/nodes/${node%%.*}/lxc"
       # What may name a node that leaves: see cluster/purge.go.
       out=$(timeout -s KILL 3 bash -c "$(declare -f put file)"'
-        shopt -s nullglob
+        shopt -s nullglob dotglob
         for name in storage.cfg replication.cfg jobs.cfg ha/groups.cfg ha/rules.cfg ha/resources.cfg priv/known_hosts priv/authorized_keys; do
           file "pve:$name" "/etc/pve/$name"
         done
-        cd /etc/pve/nodes && put pvehomes 0 "$(printf "%s\n" */ */{qemu-server,lxc}/*.conf)"' 2>/dev/null </dev/null) && printf '%s\n' "$out"
+        cd /etc/pve/nodes && put pvehomes 0 "$(printf "%s\n" */ */{qemu-server,lxc}/*)"' 2>/dev/null </dev/null) && printf '%s\n' "$out"
       file pvekey /root/.ssh/id_rsa.pub
     fi
   else

@@ -83,10 +83,16 @@ func (a *app) delnode(ctx context.Context, s cluster.DeleteSpec) error {
 			return fmt.Sprintf("Take %s out of %s %s?", strings.Join(c.view.Named(s.Nodes), ", "), theCluster(c.plan.Cluster), how)
 		},
 		func(conn *cluster.Connector, c changed) { a.rememberView(conn, c.view, nil, c.view.Named(s.Nodes)) })
-	if err = a.keyStays(c, err); err != nil || !c.done && !c.stood {
+	if err = a.keyStays(c, err); err != nil || a.dryRun || c.plan == nil {
 		return err
 	}
 	names := c.view.Named(s.Nodes)
+	if !c.done && !c.stood { // they left already
+		if a.json() {
+			return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": false, "new_key": false})
+		}
+		return a.print("nothing to change: /etc/pve has nothing more of " + strings.Join(names, ", ") + " that --purge removes\n")
+	}
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": c.plan.Cluster, "nodes": names, "changed": true, "new_key": c.done && c.plan.Rekeys()})
 	}

@@ -140,7 +140,7 @@ func (p *pmxcfs) shared() (files map[string]string, homes map[string][]string) {
 		switch {
 		case !strings.HasPrefix(file, "nodes/"):
 			files[file] = p.files[file]
-		case strings.HasSuffix(rest, ".conf"):
+		case strings.HasPrefix(rest, "qemu-server/"), strings.HasPrefix(rest, "lxc/"):
 			homes[name] = append(homes[name], rest)
 		case homes[name] == nil:
 			homes[name] = nil
