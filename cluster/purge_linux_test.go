@@ -56,6 +56,23 @@ func TestWhatNamesNodesIsRead(t *testing.T) {
 	}
 }
 
+// What hangs is asked once, so that a status does not take that many times as long.
+func TestPmxcfsThatHangsIsAskedOnce(t *testing.T) {
+	dir := pmxcfs(t, map[string]string{"local": ""})
+	script := strings.NewReplacer("/usr/bin/pmxcfs", "/bin/sh", "/etc/pve", dir).Replace(cluster.SectionsScript + cluster.FactsScript)
+	commands := map[string]string{
+		"grep": "", "systemctl": "", "ip": "", "corosync": "", "uname": "echo n1", "stat": "echo 755",
+		"timeout": `[ "$1" = -s ] || exit 0; shift 3; [ "$1" = stat ] && exec "$@"; echo "$*" >>"$ASKED"; exit 137`,
+	}
+	f, err := cluster.ParseFacts("n1", scripted(t, script+"\nput clock 0 \"$(wc -l <\"$ASKED\")\"; put end 0 ''", commands, ""), time.Now(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.PVE == nil || f.PVE.Mounted || f.Clock.Unix() != 1 {
+		t.Errorf("asked %d times: %+v", f.Clock.Unix(), f.PVE)
+	}
+}
+
 // tree is what there is below a folder, by path; folders end in a slash.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()

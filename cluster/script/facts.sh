@@ -5,26 +5,36 @@ put uid 0 "$EUID"
 file machine /etc/machine-id
 file os /etc/os-release
 [ -d /run/systemd/system ]; put systemd $? ''
+# Asks pmxcfs; when it has not answered once, it is not asked again. Sets out and code.
+hangs=
+pmxcfs() {
+  out='' code=137
+  [ -z "$hangs" ] || return
+  out=$(timeout -s KILL 3 "$@" 2>/dev/null </dev/null; echo ".$?") # to its last byte
+  code=${out##*.} out=${out%.*}
+  [ "$code" != 137 ] || hangs=1
+}
 if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not waited for
   if grep -q ' /etc/pve fuse' /proc/mounts; then
     put pve 0 mounted
-    if out=$(timeout -s KILL 3 stat -c %a /etc/pve/local 2>/dev/null); then
+    pmxcfs stat -c %a /etc/pve/local
+    if [ "$code" = 0 ]; then
       put pvelocal 0 "$out"
-      run pvehash timeout -s KILL 3 sha256sum /etc/pve/corosync.conf
-      run pveconf timeout -s KILL 3 cat /etc/pve/corosync.conf
-      out=$(timeout -s KILL 3 cat /etc/pve/datacenter.cfg 2>/dev/null; echo ".$?") # to its last byte
-      put pvedatacenter "${out##*.}" "${out%.*}"
+      pmxcfs sha256sum /etc/pve/corosync.conf; put pvehash "$code" "$out"
+      pmxcfs cat /etc/pve/corosync.conf; put pveconf "$code" "$out"
+      pmxcfs cat /etc/pve/datacenter.cfg; put pvedatacenter "$code" "$out"
       node=$(uname -n)
-      run pvelrm timeout -s KILL 3 cat "/etc/pve/nodes/${node%%.*}/lrm_status"
-      run pvemembers timeout -s KILL 3 cat /etc/pve/.members
-      run pveguests timeout -s KILL 3 ls "/etc/pve/nodes/${node%%.*}/qemu-server" "/etc/pve/nodes/${node%%.*}/lxc"
+      pmxcfs cat "/etc/pve/nodes/${node%%.*}/lrm_status"; put pvelrm "$code" "$out"
+      pmxcfs cat /etc/pve/.members; put pvemembers "$code" "$out"
+      pmxcfs ls "/etc/pve/nodes/${node%%.*}/qemu-server" "/etc/pve/nodes/${node%%.*}/lxc"; put pveguests "$code" "$out"
       # What may name a node that leaves: see cluster/purge.go.
-      out=$(timeout -s KILL 3 bash -c "$(declare -f put file)"'
+      pmxcfs bash -c "$(declare -f put file)"'
         shopt -s nullglob dotglob
         for name in storage.cfg replication.cfg jobs.cfg ha/groups.cfg ha/rules.cfg ha/resources.cfg priv/known_hosts priv/authorized_keys; do
           file "pve:$name" "/etc/pve/$name"
         done
-        cd /etc/pve/nodes && put pvehomes 0 "$(printf "%s\n" */ */{qemu-server,lxc}/*)"' 2>/dev/null </dev/null) && printf '%s\n' "$out"
+        cd /etc/pve/nodes && put pvehomes 0 "$(printf "%s\n" */ */{qemu-server,lxc}/*)"'
+      [ "$code" != 0 ] || printf '%s' "$out"
       file pvekey /root/.ssh/id_rsa.pub
     fi
   else
