@@ -96,6 +96,7 @@ const (
 	CodeConfigInvalid Code = "config-invalid"
 	CodeConfigDrift   Code = "config-drift"
 	CodeConfigPending Code = "config-pending"
+	CodeWatchdog      Code = "watchdog"
 	CodeVersionDrift  Code = "version-drift"
 	CodeKeyDrift      Code = "key-drift"
 	CodeKeyOwed       Code = "key-owed"
@@ -217,6 +218,7 @@ func CodeTable() []CodeInfo {
 		{CodeCorosync, Finding, "corosync failed on a node, or does not answer"},
 		{CodeConfigInvalid, Finding, "a corosync.conf is missing or corosync would refuse it"},
 		{CodeConfigDrift, Finding, "the nodes do not have the same corosync.conf"},
+		{CodeWatchdog, Finding, "HA's watchdog is about to reset a node that is without quorum"},
 		{CodeConfigPending, Finding, "a node runs another config_version than its file has"},
 		{CodeVersionDrift, Finding, "members run different config_versions"},
 		{CodeKeyDrift, Finding, "the nodes do not have the same authkey"},

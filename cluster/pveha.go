@@ -21,6 +21,15 @@ func haFences(ps *Problems, f *Facts, name string) {
 	}
 }
 
+// haResets warns that HA's watchdog is about to reset a node that is without quorum.
+func haResets(ps *Problems, f *Facts, name string) {
+	if p := f.PVE; p == nil || !p.Watchdog || f.seen().Quorate || !f.Units[lrmUnit].Running() && !f.Units[crmUnit].Running() {
+		return
+	}
+	ps.warn(CodeWatchdog, name, "bring quorum back before; where the others have quorum, they start its HA guests then, else nobody does",
+		"HA holds its watchdog, which resets the node when it has been without quorum for a minute, and with it all its guests")
+}
+
 // haOff tells whether HA is at rest although it is started at boot.
 func (f *Facts) haOff() bool {
 	off := func(unit string) bool { u := f.Units[unit]; return u.Loaded && u.Enabled && !u.Running() }
@@ -54,6 +63,9 @@ func (v *View) haStays(ps *Problems, n *ViewNode) {
 			"HA there is in maintenance mode, and pve-ha-lrm does not end before all its guests have moved")
 	case p.LRM != "active" || p.LRMMode != "active" && p.LRMMode != "":
 		ps.add(CodeFence, n.Name, "wait until that is over: ha-manager status", "pve-ha-lrm there is on its way to another state (%s, %s)", p.LRM, p.LRMMode)
+	case !p.Writable && n.active() && n.Facts.seen().Quorate && master:
+		ps.add(CodeFence, n.Name, "wait some seconds, and try again; if it stays so: systemctl restart pve-cluster",
+			"corosync is quorate there, and pmxcfs is not yet: /etc/pve cannot be written, and pve-ha-lrm does not let its watchdog go")
 	case !p.Writable || !v.quorate() || !master:
 		ps.add(CodeFence, n.Name, "bring quorum back, and start pve-ha-crm on some node", "pve-ha-lrm holds its watchdog there, and lets it go only with quorum, and while pve-ha-crm runs somewhere to freeze its guests")
 	}

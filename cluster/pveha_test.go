@@ -150,7 +150,7 @@ func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 		{"maintenance", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRM = "maintenance" }, "maintenance mode"},
 		{"on its way to maintenance", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRMMode = "maintenance" }, "maintenance mode"},
 		{"being stopped", func(_ *cluster.View, f *cluster.Facts) { f.PVE.LRMMode = "restart" }, "on its way to another state"},
-		{"pmxcfs that cannot be written", func(_ *cluster.View, f *cluster.Facts) { f.PVE.Writable = false }, "only with quorum"},
+		{"pmxcfs that cannot be written", func(_ *cluster.View, f *cluster.Facts) { f.PVE.Writable = false }, "pmxcfs is not yet"},
 		{"no master", func(v *cluster.View, _ *cluster.Facts) {
 			for _, n := range v.Nodes {
 				delete(n.Facts.Units, "pve-ha-crm")
@@ -190,5 +190,45 @@ func TestANodeWithGuestsOfHAStays(t *testing.T) {
 	}
 	if _, err := haPlans["stop"](v); err != nil {
 		t.Errorf("stop: %v", err)
+	}
+}
+
+// Right after a start pmxcfs is behind corosync: there is nothing to bring back.
+func TestHAThatWaitsForPmxcfsIsToldSo(t *testing.T) {
+	v := guarded(t).view(t)
+	for i := range v.Nodes {
+		v.Nodes[i].Facts.PVE.Writable = false
+	}
+	_, err := cluster.PlanStop(cluster.ServiceSpec{Nodes: []string{"n3"}}, v)
+	ps := cluster.ProblemsOf(err)
+	if !slices.ContainsFunc(ps, func(p cluster.Problem) bool {
+		return p.Code == cluster.CodeFence && strings.HasPrefix(p.Remedy, "wait some seconds, and try again")
+	}) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A node without quorum has a minute, when HA is active there.
+func TestAWatchdogThatIsAboutToResetANodeIsTold(t *testing.T) {
+	resets := func(w *world) (nodes []string) {
+		for _, c := range cluster.Diagnose(w.patient(t)) {
+			if c.Code == cluster.CodeWatchdog {
+				nodes = append(nodes, c.Node)
+			}
+		}
+		return nodes
+	}
+	w := guarded(t)
+	if got := resets(w); got != nil {
+		t.Errorf("with quorum: %v", got)
+	}
+	w.Trouble = nil
+	w.Machine("n2").Crash()
+	w.Machine("n3").Crash()
+	if got := resets(w); !slices.Equal(got, []string{"n1"}) {
+		t.Errorf("without: %v", got)
+	}
+	if got := resets(virtual(t, 3, 3)); got != nil {
+		t.Errorf("without guests: %v", got)
 	}
 }

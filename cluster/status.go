@@ -462,6 +462,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 			ps.add(CodeConfigPending, n.Name, "clusterctl conf sync --from "+n.Name+" makes every member run it",
 				"its file is version %d, but version %d runs", sn.ConfigVersionFile, sn.ConfigVersionRunning)
 		}
+		haResets(ps, n.Facts, n.Name)
 		if p := n.Facts.PVE; p != nil && n.active() {
 			switch {
 			case !p.answers(ps, n.Name):
