@@ -121,6 +121,23 @@ func (v *View) pve() bool {
 	return slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil })
 }
 
+// withoutPmxcfs has the problem of a node that was not reached say that pmxcfs may be
+// what is missing there: root's authorized_keys is in it.
+func (v *View) withoutPmxcfs(p *Problem) {
+	offline := slices.ContainsFunc(v.reached(), func(f *Facts) bool {
+		return f.PVE != nil && slices.Contains(f.PVE.Peers, PVEPeer{Name: p.Node})
+	})
+	if !v.pve() || p.Code != CodeAuth && !(p.Code == CodeUnreachable && offline) {
+		return
+	}
+	const way = "pmxcfs may not run there, in which Proxmox VE has the keys that root logs in with: at its console, systemctl restart pve-cluster (a key in /root/.ssh/authorized_keys2 works without it)"
+	if p.Code == CodeAuth && offline {
+		p.Remedy = way
+		return
+	}
+	p.Remedy += "; or " + way
+}
+
 // sameLayout refuses nodes of which some, but not all, are nodes of Proxmox VE.
 func sameLayout(ps *Problems, facts []*Facts) {
 	var with, without []string

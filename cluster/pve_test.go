@@ -451,3 +451,28 @@ func TestPVEIsRepairedWithoutQuorum(t *testing.T) {
 		})
 	}
 }
+
+// Root's keys are in pmxcfs: without it there is no login, or none that answers.
+func TestPVELoginThatFailsMayBePmxcfs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code    cluster.Code
+		offline bool
+		want    bool
+	}{
+		"refused":                                {cluster.CodeAuth, false, true},
+		"refused, and others see it offline":     {cluster.CodeAuth, true, true},
+		"no answer, and others see it offline":   {cluster.CodeUnreachable, true, true},
+		"no answer, though others see it online": {cluster.CodeUnreachable, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := virtual(t, 3, 3).view(t)
+			v.Nodes[2].Facts, v.Nodes[2].Err = nil, &cluster.NodeError{Node: "n3", Code: tt.code, Err: errors.New("no login"), Remedy: "ssh-copy-id"}
+			v.Nodes[0].Facts.PVE.Peers = []cluster.PVEPeer{{Name: "n1", Online: true}, {Name: "n3", Online: !tt.offline}}
+			ps := cluster.NewStatus(v).Problems
+			i := slices.IndexFunc(ps, func(p cluster.Problem) bool { return p.Node == "n3" })
+			if i < 0 || strings.Contains(ps[i].Remedy, "authorized_keys2") != tt.want {
+				t.Errorf("got %v", ps)
+			}
+		})
+	}
+}

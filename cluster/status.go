@@ -339,13 +339,20 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		for _, p := range s.Partitions {
 			texts = append(texts, plusList(p))
 		}
-		ps.add(CodePartition, "", "check the network between them", "the cluster is split: %s", strings.Join(texts, " | "))
+		remedy := "check the network between them"
+		if gone := strangers(parts); len(gone) == len(parts)-1 {
+			remedy = "the others do not have " + andList(gone) + " in their configuration (any more): stop corosync there, and remove " + ConfPath + " and " + KeyPath
+		}
+		ps.add(CodePartition, "", remedy, "the cluster is split: %s", strings.Join(texts, " | "))
 	}
 	if !v.hasNodelist(&ps) {
 		return ps
 	}
 	for i := range v.Nodes {
 		diagnoseNode(&ps, &v.Nodes[i], s.Nodes[i])
+		if v.Nodes[i].Facts == nil {
+			v.withoutPmxcfs(&ps[len(ps)-1])
+		}
 	}
 	diagnoseMembers(&ps, s, names, parts)
 	diagnoseConfig(&ps, v, s, conf)
@@ -362,6 +369,18 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		}
 	}
 	return ps
+}
+
+// strangers are nodes that are partitions of their own, and are not in the
+// configuration of the first one.
+func strangers(parts []*partition) []string {
+	var names []string
+	for _, p := range parts[1:] {
+		if len(p.ids) == 1 && len(p.seen) == 1 && p.seen[0].Conf == nil {
+			names = append(names, p.seen[0].Name)
+		}
+	}
+	return names
 }
 
 func notQuorateRemedy(v *View, s *Status) string {

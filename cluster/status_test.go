@@ -141,3 +141,17 @@ func TestNodesWithoutANodeidAreNotChanged(t *testing.T) {
 		t.Errorf("delnode: %v", err)
 	}
 }
+
+// A node that came back with its old file after it was removed is no split network.
+func TestStatusOfANodeThatWasRemoved(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	w.Machine("n3").Side(1)
+	v := w.view(t)
+	v.Nodes[2].Conf = nil
+	ps := cluster.NewStatus(v).Problems
+	i := slices.IndexFunc(ps, func(p cluster.Problem) bool { return p.Code == cluster.CodePartition })
+	if i < 0 || !strings.HasPrefix(ps[i].Remedy, "the others do not have n3 in their configuration (any more)") {
+		t.Errorf("got %v", ps)
+	}
+}
