@@ -86,6 +86,11 @@ func TestMigrationIsSetOnEveryNode(t *testing.T) {
 	if now.Type != "secure" || now.Network != "10.0.2.0/24" || strings.Contains(p.Diff, "secret") || !strings.Contains(p.Diff, "+migration: secure,network=10.0.2.0/24\n") {
 		t.Errorf("%+v\n%s", now, p.Diff)
 	}
+	for _, name := range p.NodeNames() {
+		if paths, _ := cluster.Touched(p, name); len(paths) > 0 {
+			t.Errorf("%s keeps %q in its journal", name, paths)
+		}
+	}
 	w.goes(t, p, nil)
 	for _, m := range w.Machines() {
 		if want := "keyboard: de\nhttp_proxy: http://u:secret@proxy\nmigration: secure,network=10.0.2.0/24\n"; m.Shared("datacenter.cfg") != want {

@@ -327,7 +327,9 @@ func (p *Plan) touched(node string) (paths, units []string) {
 				continue
 			}
 			for _, op := range act.Ops {
-				add(&paths, op.Path)
+				if !op.shares() { // what is replaced there is kept beside it
+					add(&paths, op.Path)
+				}
 				add(&units, op.Unit)
 			}
 		}
