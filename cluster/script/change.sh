@@ -352,7 +352,7 @@ op_purge() { # - - - - - NODE
 }
 op_share() { # PATH BLOB BASE - - NAME
   local out code end=$((SECONDS + 30)) late=$((SECONDS + 130)) name=${1#/etc/pve/} lock
-  case $name in ha/*) lock=domain-ha ;; *) lock=file-${name//[.\/]/_} ;; esac # as Proxmox VE's own tools (Cluster.pm, cfs_lock)
+  case $name in ha/*) lock=domain-ha ;; *) lock=file-${name//[.\/]/_} ;; esac # as Proxmox VE's own tools (Cluster.pm, cfs_lock); known_hosts and authorized_keys they change without (Setup.pm)
   lock=/etc/pve/priv/lock/$lock
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
     out=$(publish "$1" "$lock" "$2" "$3" "$6" 2>&1)
