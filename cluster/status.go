@@ -322,8 +322,11 @@ func diagnose(v *View, s *Status, conf corosyncconf.Config, names map[ID]string,
 		ps.add(CodeNotQuorate, "", "clusterctl start --all", "corosync runs on no node that answers")
 	case !parts[0].quorate():
 		q := s.Quorum
-		needed := fmt.Sprintf("%d are needed: %d more", q.Quorum, q.Quorum-q.TotalVotes)
-		if q.TotalVotes >= q.Quorum && slices.Contains(q.Flags, "WaitForAll") {
+		needed := fmt.Sprintf("%d are needed", q.Quorum)
+		switch more := q.Quorum - q.TotalVotes; {
+		case more > 0:
+			needed += fmt.Sprintf(": %d more", more)
+		case slices.Contains(q.Flags, "WaitForAll"):
 			needed = "all are waited for (wait_for_all)"
 		}
 		if away := absentFrom(parts[0], v); away != "" {

@@ -107,6 +107,17 @@ func TestStatusTellsThatAllAreWaitedFor(t *testing.T) {
 	}
 }
 
+// Nor are votes said to be missing that are there, while quorum is on its way.
+func TestStatusTellsOfNoVotesTooFewWhereThereAreEnough(t *testing.T) {
+	facts := three()
+	saying(t, "3.0.3/wait-for-all-reloaded.txt", "3.1.7/two-node-waiting.txt")(facts[0])
+	facts[0].Runtime.Quorum.Flags = nil
+	const want = "no quorum: 2 of 3 votes are present, 2 are needed; away: n3"
+	if s := cluster.NewStatus(viewOf(t, rings, facts...)); s.Problems[0].Message != want {
+		t.Errorf("got %q, want %q", s.Problems[0].Message, want)
+	}
+}
+
 // multicast is a file of corosync 2 that does not say who is in the cluster.
 const multicast = "totem {\n\tversion: 2\n\tinterface {\n\t\tringnumber: 0\n\t\tbindnetaddr: 10.0.0.0\n\t}\n}\n" +
 	"quorum {\n\tprovider: corosync_votequorum\n\texpected_votes: 3\n}\n"
