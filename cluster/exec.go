@@ -92,7 +92,7 @@ const (
 	stepTimeout = 120 * time.Second // systemd's own limit for a start is 90 s
 	moveTimeout = 31 * time.Minute  // for pacemaker to move its resources away; its unit's own limit is 30
 	pveTimeout  = 4 * time.Minute   // for pmxcfs to end a lock that was left behind, or to join
-	haTimeout   = 6 * time.Minute   // for HA of Proxmox VE to freeze its guests, and end
+	haTimeout   = 7 * time.Minute   // for HA of Proxmox VE to freeze its guests, and end: pve-ha-lrm has five (op_quiet), and pve-ha-crm comes after it
 	undoTimeout = 5 * time.Minute   // for undoing a whole operation, beside the time that pacemaker takes
 )
 
