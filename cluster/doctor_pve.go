@@ -25,6 +25,9 @@ func (d *diagnosis) pmxcfs() {
 				c.seen(line.String())
 			}
 			c.Command = n.shell("systemctl restart pve-cluster")
+			if !n.active() { // its unit wants that of corosync, and would start it
+				c.Command = n.shell("systemctl restart --job-mode=ignore-dependencies pve-cluster")
+			}
 		case !runs:
 		case !p.Conf.Exists:
 			tells(d.add(rankHung, CodePmxcfs, n, "start it anew: it then joins the others, by the corosync.conf that they have; if it stays so, set its database aside, and start it again",

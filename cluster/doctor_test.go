@@ -384,6 +384,18 @@ func TestDoctorProposesNothingDangerous(t *testing.T) {
 	}
 }
 
+// Started with what its unit wants, pmxcfs would start a corosync that is stopped.
+func TestDoctorStartsNoCorosyncWithPmxcfs(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n2").Stop("pve-cluster")
+	w.Machine("n2").Stop("corosync")
+	const want = "ssh root@n2 systemctl restart --job-mode=ignore-dependencies pve-cluster"
+	causes := cluster.Diagnose(w.patient(t))
+	if !slices.ContainsFunc(causes, func(c cluster.Cause) bool { return c.Code == cluster.CodePmxcfs && c.Command == want }) {
+		t.Errorf("got\n%s", describe(causes))
+	}
+}
+
 // The last resort is told in words, with its danger, and never as the command.
 func TestDoctorSpellsOutTheLastResort(t *testing.T) {
 	for name, want := range map[string]string{
