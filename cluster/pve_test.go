@@ -331,6 +331,30 @@ func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
 	w.published(t, "n1", "n2", "n3")
 }
 
+// Where pmxcfs does not run, there is nothing to tell of /etc/pve, and nothing to do.
+func TestSyncDoesNothingAboutPmxcfsThatDoesNotRun(t *testing.T) {
+	for name, quorate := range map[string]bool{"with quorum": true, "without quorum": false} {
+		t.Run(name, func(t *testing.T) {
+			w := virtual(t, 3, 3)
+			w.Machine("n3").Stop("pve-cluster")
+			from := ""
+			if !quorate {
+				w.Trouble = nil
+				w.Machine("n1").Crash()
+				w.Machine("n2").Stop("corosync")
+				from = "n2"
+			}
+			p, err := cluster.PlanSync(cluster.SyncSpec{From: from}, w.patient(t), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Steps) > 0 || slices.ContainsFunc(p.Notes, func(p cluster.Problem) bool { return p.Code == cluster.CodePmxcfs }) {
+				t.Errorf("%v, %v", p.Steps, p.Notes)
+			}
+		})
+	}
+}
+
 // What Proxmox VE's tools would lose is refused, what they refuse is warned of.
 func TestPVEIsWarnedOfWhatItsToolsDoNotTake(t *testing.T) {
 	tests := []struct{ section, key, value, refused, warned string }{

@@ -242,8 +242,11 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 		})
 	}
 	v := sy.view
-	switch differs := slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil && f.PVE.Conf.Hash != Hash(truth.Bytes()) }); {
-	case !differs:
+	differs := func(f *Facts) bool {
+		return f.PVE != nil && f.PVE.Mounted && f.UID == 0 && f.PVE.Conf.Hash != Hash(truth.Bytes())
+	}
+	switch {
+	case !slices.ContainsFunc(v.reached(), differs):
 	case !v.quorate():
 		p.Notes.warn(CodePmxcfs, "", "when there is quorum again: clusterctl conf sync", "/etc/pve has another corosync.conf, and cannot be written without quorum")
 	default:
