@@ -108,7 +108,7 @@ func TestADirectoryIsKeptBeforeItIsRemoved(t *testing.T) {
 	dir, journal := pmxcfs(t, map[string]string{"nodes/n1/pve-ssl.pem": "1", "nodes/n3/pve-ssl.pem": "3", "nodes/n3/priv/key": "k", "nodes/n3/lxc/200.conf": "x"}), t.TempDir()
 	before := tree(t, dir)
 	for _, refused := range []struct{ command, why string }{
-		{"op_purge '' '' '' '' '' n3", "there are guests in " + dir + "/nodes/n3: move them first\n1\n"},
+		{"op_purge '' '' '' '' '' n3", "there are guests in " + dir + "/nodes/n3: move them first\n77\n"},
 		{"op_purge '' '' '' '' '' n1", "it is n1 itself\n1\n"},
 	} {
 		if out := changes(t, dir, journal, refused.command); out != refused.why {
@@ -131,6 +131,27 @@ func TestADirectoryIsKeptBeforeItIsRemoved(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"7/": "", "7/n3/": "", "7/n3/lxc/": "", "7/n3/priv/": "", "7/n3/priv/key": "k", "7/n3/pve-ssl.pem": "3"}, tree(t, journal+"/purged")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Pmxcfs may have no quorum for a moment; when it has gone, nothing was removed.
+func TestADirectoryIsRemovedOnlyWherePmxcfsCanBeWritten(t *testing.T) {
+	const waits = "sleep() { SECONDS=$((SECONDS + 20)); "
+	for name, c := range map[string]struct{ state, want string }{
+		"soon":  {"writable() { return 1; }; " + waits + "writable() { :; }; }", "0\n"},
+		"never": {"writable() { return 1; }; " + waits + "}", "/etc/pve/nodes/n3 cannot be removed: pmxcfs has no quorum, or does not run\n1\n"},
+		"gone":  {"mounted() { return 1; }; writable() { mounted; }; " + waits + "}; rm -r /etc/pve/nodes", "/etc/pve/nodes/n3 cannot be removed: pmxcfs has no quorum, or does not run\n1\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, journal := pmxcfs(t, map[string]string{"nodes/n3/pve-ssl.pem": "3"}), t.TempDir()
+			in := strings.NewReplacer("/etc/pve", dir)
+			if out := changes(t, dir, journal, in.Replace(c.state)+"; op_purge '' '' '' '' '' n3"); out != in.Replace(c.want) {
+				t.Errorf("%q", out)
+			}
+			if _, err := os.Stat(dir + "/nodes/n3/pve-ssl.pem"); name == "never" && err != nil || name == "soon" && err == nil {
+				t.Errorf("is it there: %v", err)
+			}
+		})
 	}
 }
 

@@ -341,24 +341,33 @@ op_publish() { # - BLOB BASE: pmxcfs leaves a file alone that the node has alrea
   op_share /etc/pve/corosync.conf "$2" "$3"
 }
 op_purge() { # - - - - - NODE
-  local dir=/etc/pve/nodes/$6 saved=$J/purged/${E##*/} own
+  local own
   own=$(uname -n)
   [ "${own%%.*}" != "$6" ] || { fail "it is $6 itself"; return; }
-  [ -e "$dir" ] || return 0
-  ! compgen -G "$dir/qemu-server/*" >/dev/null && ! compgen -G "$dir/lxc/*" >/dev/null || { fail "there are guests in $dir: move them first"; return; }
-  [ -e "$saved/$6" ] || { mkdir -p "$saved" && rm -rf "$saved/$6.tmp" && cp -a "$dir" "$saved/$6.tmp" && find "$saved/$6.tmp" -depth -exec sync {} + && mv "$saved/$6.tmp" "$saved/$6" && sync "$saved"; } || return
+  persist '' purge "/etc/pve/nodes/$6" "$J/purged/${E##*/}"
+}
+purge() { # DIRECTORY KEPT
+  local name=${1##*/}
+  writable || { fail "$1 cannot be removed: pmxcfs has no quorum, or does not run"; return; }
+  [ -e "$1" ] || return 0
+  ! compgen -G "$1/qemu-server/*" >/dev/null && ! compgen -G "$1/lxc/*" >/dev/null || { fail "there are guests in $1: move them first"; return 77; }
+  [ -e "$2/$name" ] || { mkdir -p "$2" && rm -rf "$2/$name.tmp" && cp -a "$1" "$2/$name.tmp" && find "$2/$name.tmp" -depth -exec sync {} + && mv "$2/$name.tmp" "$2/$name" && sync "$2"; } || return
   # What is a guest's stays, also one that has come meanwhile: then it is not empty.
-  find "$dir" ! -type d ! -path "$dir/qemu-server/*" ! -path "$dir/lxc/*" -delete && find "$dir" -depth -type d -exec rmdir {} +
+  find "$1" ! -type d ! -path "$1/qemu-server/*" ! -path "$1/lxc/*" -delete && find "$1" -depth -type d -exec rmdir {} +
 }
 op_share() { # PATH BLOB BASE - - NAME
-  local out code end=$((SECONDS + 30)) late=$((SECONDS + 130)) name=${1#/etc/pve/} lock
+  local name=${1#/etc/pve/} lock
   case $name in ha/*) lock=domain-ha ;; *) lock=file-${name//[.\/]/_} ;; esac # as Proxmox VE's own tools (Cluster.pm, cfs_lock); known_hosts and authorized_keys they change without (Setup.pm)
   lock=/etc/pve/priv/lock/$lock
+  persist "$lock" publish "$1" "$lock" "$2" "$3" "$6"
+}
+persist() { # LOCK COMMAND...: until /etc/pve takes it
+  local out code end=$((SECONDS + 30)) late=$((SECONDS + 130))
   while :; do # without quorum EACCES, after it was lost EPERM, soon after it is back EBUSY; ENOENT in between
-    out=$(publish "$1" "$lock" "$2" "$3" "$6" 2>&1)
+    out=$("${@:2}" 2>&1)
     code=$?
     case $code in 0 | 77) break ;; esac
-    [ "$SECONDS" -lt "$end" ] || [ -d "$lock" ] && [ "$SECONDS" -lt "$late" ] || break # one that was left behind ends by itself
+    [ "$SECONDS" -lt "$end" ] || [ -d "$1" ] && [ "$SECONDS" -lt "$late" ] || break # one that was left behind ends by itself
     sleep 0.3
   done
   [ $code = 0 ] || { fail "$out"; return $code; }
