@@ -70,10 +70,13 @@ func PlanDelete(s DeleteSpec, v *View) (*Plan, error) {
 		}
 		if s.Purge { // when the nodes are out for good, whatever becomes of the key
 			at := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Stands != "" })
+			steps := l.purge(p)
 			if at < 0 {
-				at = len(p.Steps) - 1
+				if at = len(p.Steps) - 1; len(steps) > 0 {
+					p.Steps[at].Stands = d.out()
+				}
 			}
-			p.Steps = slices.Insert(p.Steps, at+1, l.purge(p)...)
+			p.Steps = slices.Insert(p.Steps, at+1, steps...)
 		}
 		return d.roll, nil
 	})
@@ -245,6 +248,12 @@ func (d *deleting) all(force bool) error {
 	}
 	d.forget()
 	return nil
+}
+
+// out says what is reached when the nodes have left.
+func (d *deleting) out() string {
+	leaving := append(viewNames(d.down), viewNames(d.alive)...)
+	return andList(leaving) + " " + theirs(len(leaving), "is", "are") + " out of the cluster"
 }
 
 // borne is how many of the nodes can be stopped with their votes, at once, when

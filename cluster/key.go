@@ -272,7 +272,7 @@ func (d *deleting) lockOutByKey(key []byte) error {
 		ID: "owe", What: "remember that " + names + " still " + theirs(len(leaving), "has", "have") + " the key", Class: ClassPrepare,
 		Do:     Act{Nodes: d.roll.nodes, Ops: []Op{{Kind: OpOwe, Path: OwedPath, Blob: d.roll.keyHash(), Name: strings.Join(viewNames(leaving), " ")}}},
 		Undo:   []Act{{Nodes: d.roll.nodes, Ops: []Op{{Kind: OpRestore, Path: OwedPath}}}},
-		Stands: names + " " + theirs(len(leaving), "is", "are") + " out of the cluster",
+		Stands: d.out(),
 	})
 	if len(away) == 0 {
 		return d.roll.rekey(key)

@@ -81,6 +81,23 @@ func TestPurgeRemovesWhatNamesTheNode(t *testing.T) {
 	}
 }
 
+// What is removed for a node that is out for good is not followed by taking it back.
+func TestANodeThatIsPurgedIsOut(t *testing.T) {
+	for name, rotated := range map[string][]byte{"keeping the key": nil, "with another key": newKey} {
+		t.Run(name, func(t *testing.T) {
+			w := left(t)
+			p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true, NewKey: rotated}, w.view(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := slices.IndexFunc(p.Steps, func(s cluster.Step) bool { return s.ID == "purge" })
+			if at < 1 || p.Steps[at-1].Stands != "n3 is out of the cluster" {
+				t.Errorf("it stands before none of %+v", p.Steps[max(at, 0):])
+			}
+		})
+	}
+}
+
 // Without --purge all of it is told, with what removes it, and stays.
 func TestWhatANodeLeavesIsTold(t *testing.T) {
 	w := left(t)
