@@ -460,18 +460,20 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 	back := []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpBoot, Unit: "pacemaker"}, {Kind: OpRestore, Path: KeyPath}}
 	step := Step{
 		ID: d.roll.id("aside"), What: "set configuration and key of " + andList(names) + " aside", Class: ClassSwitch,
-		Do: Act{Nodes: names, Ops: []Op{
-			{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"},
-			{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}, // it may have rebooted since
-			{Kind: OpAside, Path: ConfPath}, {Kind: OpAside, Path: KeyPath},
-		}},
+		Do: Act{Nodes: names, Ops: []Op{{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"}}},
 	}
+	if d.v.pve() {
+		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpQuiet, Unit: lrmUnit}, Op{Kind: OpQuiet, Unit: crmUnit}, Op{Kind: OpDisarmed})
+	}
+	step.Do.Ops = append(step.Do.Ops,
+		Op{Kind: OpStop, Unit: "pacemaker"}, Op{Kind: OpStop, Unit: "corosync"}, // it may have rebooted since
+		Op{Kind: OpAside, Path: ConfPath}, Op{Kind: OpAside, Path: KeyPath})
 	if d.v.pve() {
 		// By itself a node would soon be master of HA, take all others for lost, and
 		// start their guests. Its pmxcfs has the file too; starting that starts corosync
 		// where it finds one.
 		for _, unit := range []string{lrmUnit, crmUnit} {
-			step.Do.Ops = append(step.Do.Ops, Op{Kind: OpDisable, Unit: unit}, Op{Kind: OpStop, Unit: unit})
+			step.Do.Ops = append(step.Do.Ops, Op{Kind: OpDisable, Unit: unit})
 			back = append(back, Op{Kind: OpBoot, Unit: unit})
 		}
 		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPmxcfs, Name: "alone"})

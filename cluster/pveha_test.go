@@ -118,6 +118,32 @@ func TestAFailedChangeLeavesHAAsItWas(t *testing.T) {
 	}
 }
 
+// A node on its way out may reboot, and have HA take its watchdog again.
+func TestHAIsBroughtToRestOnANodeThatCameUpAgain(t *testing.T) {
+	for _, name := range []string{"delnode", "separate"} {
+		t.Run(name, func(t *testing.T) {
+			w := guarded(t)
+			p, err := haPlans[name](w.view(t))
+			m := w.Machine("n3")
+			m.Fail = func(n cluster.Note, o cluster.Op) error {
+				if strings.HasPrefix(n.Step, "aside") && o.Kind == cluster.OpDisable && o.Unit == "pacemaker" {
+					for _, unit := range []string{"corosync", "pve-ha-crm", "pve-ha-lrm"} {
+						if err := m.Start(unit); err != nil {
+							return err
+						}
+					}
+					m.Guard()
+				}
+				return nil
+			}
+			w.goes(t, p, err)
+			if m.Active("corosync") || m.Active("pve-ha-lrm") || m.Active("pve-ha-crm") {
+				t.Error("it runs")
+			}
+		})
+	}
+}
+
 func TestHAStartsAgainWithTheCluster(t *testing.T) {
 	w := guarded(t)
 	for _, unit := range []string{"pve-ha-lrm", "pve-ha-crm"} {
