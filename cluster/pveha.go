@@ -1,6 +1,10 @@
 package cluster
 
-import "slices"
+import (
+	"path"
+	"slices"
+	"strings"
+)
 
 // The daemons of Proxmox VE's HA. While pve-ha-lrm manages guests it holds the
 // node's watchdog, which resets a node that is without quorum for a minute; so does
@@ -71,15 +75,30 @@ func (v *View) haStays(ps *Problems, n *ViewNode) {
 	}
 }
 
-// haGuests refuses to take a node out on which HA runs guests: nobody would take
-// them over, and theirs would go on by itself.
+// haGuests refuses to take a node out that has guests of HA: nobody would take them
+// over, and theirs would go on by itself. They do so also when its pve-ha-lrm was
+// stopped. A node that is behind is not asked itself, if another can tell.
 func (v *View) haGuests(ps *Problems, n *ViewNode) {
 	p := n.Facts.PVE
-	if p == nil || !n.Facts.Units[lrmUnit].Running() || p.LRM != "active" {
+	if p == nil {
+		return
+	}
+	guests := p.Guests
+	for _, name := range v.publishers() {
+		if o := v.node(name).Facts.PVE; !p.Writable && o.Writable && o.Homes != nil {
+			p, guests = o, nil
+			for _, file := range o.Homes[n.Name] {
+				guests = append(guests, strings.TrimSuffix(path.Base(file), ".conf"))
+			}
+		}
+	}
+	if p.Homes == nil {
+		ps.add(CodeFence, n.Name, "bring pmxcfs back first: systemctl status pve-cluster", "whether HA has guests there is not known: /etc/pve cannot be read")
 		return
 	}
 	for _, e := range entries(p.Files["ha/resources.cfg"]) {
-		if slices.Contains(p.Guests, e.id) {
+		_, state := e.value("state")
+		if state != "ignored" && state != "disabled" && slices.Contains(guests, e.id) {
 			sid := e.kind + ":" + e.id
 			ps.add(CodeFence, n.Name, "move it first: ha-manager migrate "+sid+" NODE; or take it out of HA: ha-manager remove "+sid, "HA runs its guest %s there", sid)
 		}

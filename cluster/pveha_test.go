@@ -204,18 +204,55 @@ func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 	}
 }
 
-// A node on which HA runs guests does not leave with them.
+// A node on which HA runs guests does not leave with them, also when its HA does not
+// run: frozen, they go on.
 func TestANodeWithGuestsOfHAStays(t *testing.T) {
-	w := guarded(t)
-	w.Machine("n1").SetShared("ha/resources.cfg", "vm: 100\n\tstate started\n\nct: 200\n")
-	v := w.view(t)
-	v.Nodes[2].Facts.PVE.Guests = []string{"200", "300"}
-	_, err := haPlans["delnode"](v)
-	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeFence || ps[0].Message != "HA runs its guest ct:200 there" {
-		t.Errorf("got %v", err)
+	const has = "HA runs its guest ct:200 there"
+	tests := []struct {
+		name, resources string
+		edit            func(*cluster.View)
+		want            string
+	}{
+		{"HA runs", "vm: 100\n\tstate started\n\nct: 200\n", func(*cluster.View) {}, has},
+		{"HA does not run", "ct: 200\n", func(v *cluster.View) {
+			v.Nodes[2].Facts.PVE.LRM, v.Nodes[2].Facts.Units["pve-ha-lrm"] = "wait_for_agent_lock", cluster.Unit{}
+		}, has},
+		{"HA leaves it alone", "ct: 200\n\tstate ignored\n\nct: 300\n\tstate disabled\n", func(*cluster.View) {}, ""},
+		{"pmxcfs does not run", "ct: 200\n", func(v *cluster.View) {
+			v.Nodes[2].Facts.PVE.Writable, v.Nodes[2].Facts.PVE.Homes, v.Nodes[2].Facts.PVE.Files = false, nil, nil
+		}, has},
+		{"nobody can tell", "ct: 200\n", func(v *cluster.View) {
+			for _, n := range v.Nodes {
+				n.Facts.PVE.Homes, n.Facts.PVE.Files = nil, nil
+			}
+		}, "whether HA has guests there is not known: /etc/pve cannot be read"},
+		{"its own copy is behind", "ct: 999\n", func(v *cluster.View) {
+			v.Nodes[2].Facts.PVE.Writable, v.Nodes[2].Facts.PVE.Files = false, map[string]string{"ha/resources.cfg": "ct: 200\n"}
+		}, ""},
 	}
-	if _, err := haPlans["stop"](v); err != nil {
-		t.Errorf("stop: %v", err)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := virtual(t, 3, 3)
+			w.Machine("n1").SetShared("ha/resources.cfg", tt.resources)
+			w.Machine("n1").SetShared("nodes/n3/lxc/200.conf", "cores: 1")
+			w.Machine("n1").SetShared("nodes/n3/lxc/300.conf", "cores: 1")
+			v := w.view(t)
+			v.Nodes[2].Facts.PVE.Guests = []string{"200", "300"}
+			tt.edit(v)
+			got := ""
+			_, err := haPlans["delnode"](v)
+			for _, p := range cluster.ProblemsOf(err) {
+				if p.Code == cluster.CodeFence {
+					got = p.Message
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got %q: %v", got, err)
+			}
+			if _, err := haPlans["stop"](v); err != nil {
+				t.Errorf("stop: %v", err)
+			}
+		})
 	}
 }
 
