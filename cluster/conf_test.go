@@ -403,3 +403,45 @@ func TestConfInTurnIsNotTakenBackAtTheCostOfQuorum(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// A node that was away for the end of that, and was restarted once more, is not
+// another time: with a member that is down, quorum needs it.
+func TestConfInTurnIsTakenBackOnceWhereANodeMissedTheEnd(t *testing.T) {
+	w := running(t, 3, 3, nil)
+	w.Trouble = nil
+	p, err := cluster.PlanConf(restarting(t, "totem.link_mode", "active"), w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n1, n2 := w.Machine("n1"), w.Machine("n2")
+	n2.Fail = func(note cluster.Note, op cluster.Op) error {
+		if note.Phase == cluster.Doing && op.Kind == cluster.OpStart {
+			return errors.New("it refuses to start")
+		}
+		return nil
+	}
+	restarts := 0
+	n1.Fail = func(note cluster.Note, op cluster.Op) error {
+		switch {
+		case op.Kind == cluster.OpAgain:
+			restarts++
+		case note == (cluster.Note{Phase: cluster.Undoing, Step: "stage-1/0"}) && restarts == 1 && n2.Active("corosync"):
+			n1.Deaf = true
+			n1.Side(1)
+			n2.Kill()
+		}
+		return nil
+	}
+	var open *cluster.UnfinishedOpError
+	if err := w.carryOut(t, p); !errors.As(err, &open) {
+		t.Fatalf("got %v", err)
+	}
+	n1.Deaf = false
+	n1.Side(0)
+	if err := w.undo(t); err != nil {
+		t.Error(err)
+	}
+	if open := w.open(); len(open) > 0 || restarts != 1 {
+		t.Errorf("restarted once more: %d times; open on %q", restarts, open)
+	}
+}

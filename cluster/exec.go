@@ -997,7 +997,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 	if len(a.Ops) == 0 {
 		a.Nodes = nil // not noted: it is still to be done
 	}
-	a.Nodes = u.begun(a)
+	a.Nodes = u.begun(a, name)
 	groups := [][]string{a.Nodes}
 	if a.One {
 		groups = u.rings(ctx, a.Nodes)
@@ -1271,14 +1271,20 @@ func putsConf(ops []Op) bool {
 	return slices.ContainsFunc(ops, func(o Op) bool { return o.Kind == OpPut && o.Path == ConfPath })
 }
 
-// begun leaves out nodes that were not restarted, and so are not once more.
-func (u *undoing) begun(a Act) []string {
-	if len(a.Ops) != 1 || a.Ops[0].Kind != OpAgain {
+// begun leaves out nodes that were not restarted, and so are not once more, and those
+// that have been restarted once more already: quorum may need them by now.
+func (u *undoing) begun(a Act, name string) []string {
+	i := slices.IndexFunc(a.Ops, func(o Op) bool { return o.Kind == OpAgain })
+	if i < 0 {
 		return a.Nodes
 	}
+	nodes := slices.DeleteFunc(slices.Clone(a.Nodes), func(node string) bool { return slices.Contains(u.logs[node], Note{Undid, name}) })
+	if len(a.Ops) > 1 {
+		return nodes
+	}
 	step := a.Ops[0].Name
-	i := slices.IndexFunc(u.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
-	return slices.DeleteFunc(slices.Clone(a.Nodes), func(node string) bool {
+	i = slices.IndexFunc(u.entry.Plan.Steps, func(s Step) bool { return s.ID == step })
+	return slices.DeleteFunc(nodes, func(node string) bool {
 		return i > u.last || u.logs != nil && !slices.Contains(u.logs[node], Note{Doing, step})
 	})
 }
