@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -67,7 +68,7 @@ func parseDatacenter(text []byte) datacenter { return strings.SplitAfter(string(
 
 // setting is a line with what is set by it, and all that is around that. Proxmox VE
 // reads no other lines, and of several about a key the last (JSONSchema.pm, parse_config).
-var setting = regexp.MustCompile(`^(\s*([^\s#:][^\s:]*):\s*)(.*?)(\s*)$`)
+var setting = regexp.MustCompile(`^(\s*([^\s#:][^\s:]*):[ \t]*)(.*?)(\s*)$`)
 
 // last is the index of the line that counts for a key, -1 if there is none, and
 // what it has.
@@ -140,6 +141,9 @@ func (d datacenter) set(s MigrationSpec) datacenter {
 	}
 	value = withOption(value, "network", s.Network)
 	value = withOption(value, "type", s.Type)
+	if _, _, err := parseMigration(value); err != nil { // by what else it has
+		value = s.Type + orNothing(",network=", cmp.Or(s.Network, now.networkGiven()))
+	}
 	if i < 0 {
 		i, _ = d.last("migration_unsecure")
 	}
@@ -298,6 +302,20 @@ func (m Migration) odd(ps *Problems) {
 	}
 }
 
+// without warns of options that went since Proxmox VE leaves out the line for them.
+func (m Migration) without(ps *Problems, was Migration) {
+	var gone []string
+	for part := range strings.SplitSeq(was.Text, ",") {
+		key, _, named := strings.Cut(strings.TrimSpace(part), "=")
+		if named && key != "type" && (key != "network" || m.Network == "") && m.Text != was.Text {
+			gone = append(gone, strings.TrimSpace(part))
+		}
+	}
+	if was.Err != nil && len(gone) > 0 {
+		ps.warn(CodeMigration, "", "", "%s: %s of migration goes: Proxmox VE leaves out a line with it", PVEDatacenterPath, andList(gone))
+	}
+}
+
 // carries refuses a network in which guests cannot be moved to every node. "": the
 // cluster's, in which every node has an address.
 func (v *View) carries(ps *Problems, network string) {
@@ -332,8 +350,10 @@ func PlanMigration(s MigrationSpec, v *View) (*Plan, Migration, error) {
 	var is datacenter
 	now := Migration{Network: s.Network}
 	if f != nil {
-		is = parseDatacenter(f.PVE.Datacenter).set(s)
+		was := parseDatacenter(f.PVE.Datacenter)
+		is = was.set(s)
 		now = is.migration()
+		now.without(&ps, was.migration())
 	}
 	v.carries(&ps, now.Network) // also one that was there, and counts since it has a type now
 	if err := ps.err(); err != nil {

@@ -58,7 +58,10 @@ func TestSetMigrationChangesNothingElse(t *testing.T) {
 		{"CRLF", "keyboard: de\r\n", cluster.MigrationSpec{Type: "insecure"}, "keyboard: de\r\nmigration: insecure\r\n"},
 		{"the type stays", "migration: insecure\nkeyboard: de\n", cluster.MigrationSpec{Network: network}, "migration: insecure,network=10.1.2.0/24\nkeyboard: de\n"},
 		{"the network stays", " migration:\tnetwork=10.9.0.0/16,type=insecure \r\n#\n", cluster.MigrationSpec{Type: "secure"}, " migration:\tnetwork=10.9.0.0/16,type=secure \r\n#\n"},
-		{"other options stay", "migration: speed=5,insecure,x=y\n", cluster.MigrationSpec{Type: "secure", Network: network}, "migration: speed=5,secure,x=y,network=10.1.2.0/24\n"},
+		{"options that have the line left out go", "migration: speed=5,insecure,x=y\n", cluster.MigrationSpec{Type: "secure", Network: network}, "migration: secure,network=10.1.2.0/24\n"},
+		{"a network beside them stays", "migration: insecure, network=10.9.0.0/16,x=y\n", cluster.MigrationSpec{Type: "secure"}, "migration: secure,network=10.9.0.0/16\n"},
+		{"one that is none does not", "migration: insecure,network=10.9.0.0\n", cluster.MigrationSpec{Type: "secure"}, "migration: secure\n"},
+		{"an empty line", "migration:\nkeyboard: de\n", cluster.MigrationSpec{Type: "secure"}, "migration:secure\nkeyboard: de\n"},
 		{"the last of several", "migration: secure\nmigration: secure\n", cluster.MigrationSpec{Type: "insecure"}, "migration: secure\nmigration: insecure\n"},
 		{"a type that is missing", "migration: network=10.9.0.0/16\n", cluster.MigrationSpec{Network: network}, "migration: secure,network=10.1.2.0/24\n"},
 		{"an option that is there twice", "migration: secure,type=insecure,network=1,network=2\n", cluster.MigrationSpec{Type: "insecure", Network: network}, "migration: insecure,network=10.1.2.0/24\n"},
@@ -99,6 +102,19 @@ func TestMigrationIsSetOnEveryNode(t *testing.T) {
 	}
 	if p, _, err = cluster.PlanMigration(spec, w.view(t)); err != nil || len(p.Steps) > 0 {
 		t.Errorf("once more: %v, %v", p, err)
+	}
+}
+
+// What was wrong with the line is told, and does not stay in it.
+func TestMigrationTellsWhatItDrops(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n1").SetShared("datacenter.cfg", "migration: secure,foo=1\n")
+	p, now, err := cluster.PlanMigration(cluster.MigrationSpec{Type: "insecure"}, w.view(t))
+	if err != nil || now.Type != "insecure" || now.Err != nil {
+		t.Fatalf("%+v, %v", now, err)
+	}
+	if len(p.Notes) != 1 || p.Notes[0].Message != "/etc/pve/datacenter.cfg: foo=1 of migration goes: Proxmox VE leaves out a line with it" {
+		t.Errorf("%v", p.Notes)
 	}
 }
 

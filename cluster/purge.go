@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -49,19 +50,24 @@ func (v *View) leavings(names []string) *leavings {
 		}
 	}
 	for _, name := range names {
-		l.home(name)
-		for _, file := range slices.Sorted(maps.Keys(l.files)) {
-			switch file {
-			case "priv/known_hosts":
-				l.knownHosts(file, name)
-			case "priv/authorized_keys":
-				l.authorizedKeys(file, name)
-			default:
-				l.sections(file, name)
-			}
-		}
+		l.look(name)
 	}
 	return l
+}
+
+// look finds what there is of a node.
+func (l *leavings) look(name string) {
+	l.home(name)
+	for _, file := range slices.Sorted(maps.Keys(l.files)) {
+		switch file {
+		case "priv/known_hosts":
+			l.knownHosts(file, name)
+		case "priv/authorized_keys":
+			l.authorizedKeys(file, name)
+		default:
+			l.sections(file, name)
+		}
+	}
 }
 
 // left are those of names that are no nodes of the cluster any more, and of which
@@ -74,7 +80,9 @@ func (v *View) left(names []string) []string {
 			if known = known || isHostname(f.Hostname, name); f.PVE == nil || f.PVE.Homes == nil { // pmxcfs does not tell there
 				continue
 			}
-			_, is := f.PVE.Homes[name]
+			l := &leavings{pve: f.PVE, on: f.Node, names: []string{name}, files: maps.Clone(f.PVE.Files)}
+			l.look(name)
+			is := len(l.found) > 0
 			has = has || is
 			known = known || !is || slices.ContainsFunc(f.PVE.Peers, func(p PVEPeer) bool { return p.Name == name })
 		}
@@ -373,12 +381,15 @@ func entries(text string) []entry {
 	return all
 }
 
-// value returns where an entry has a key, and its value.
+// entryKey is a line of an entry as Proxmox VE reads it (PVE/SectionConfig.pm).
+var entryKey = regexp.MustCompile(`^\s+(\S+)(?:\s+(.*\S))?\s*$`)
+
+// value returns where an entry has a key, and its value, "" without one. A key alone
+// means 1.
 func (e entry) value(key string) (line int, value string) {
 	for i, l := range e.lines {
-		l = strings.TrimSpace(l)
-		if v, ok := strings.CutPrefix(l, key); ok && e.kind != "" && strings.TrimSpace(v) != v {
-			return i, strings.TrimSpace(v)
+		if m := entryKey.FindStringSubmatch(l); m != nil && m[1] == key && e.kind != "" {
+			return i, cmp.Or(m[2], "1")
 		}
 	}
 	return 0, ""

@@ -98,6 +98,18 @@ func TestANodeThatIsPurgedIsOut(t *testing.T) {
 	}
 }
 
+// A node that left is known by any file that names it, also without its directory.
+func TestPurgeFindsANodeByWhatNamesIt(t *testing.T) {
+	const text = "zfspool: tank\n\tnodes n1,n9\n"
+	w := virtual(t, 3, 3)
+	w.Machine("n1").SetShared("storage.cfg", text)
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n9"}, Purge: true}, w.view(t))
+	w.goes(t, p, err)
+	if got := w.Machine("n2").Shared("storage.cfg"); got != "zfspool: tank\n\tnodes n1\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // Without --purge all of it is told, with what removes it, and stays.
 func TestWhatANodeLeavesIsTold(t *testing.T) {
 	w := left(t)

@@ -133,8 +133,8 @@ func TestSeparateListsWhatIsLeftToDo(t *testing.T) {
 // anything is done.
 func TestSeparateOnProxmoxVE(t *testing.T) {
 	w := virtual(t, 3, 3)
-	w.Machine("n1").SetShared("storage.cfg", "dir: local\n\tpath /var/lib/vz\n\nnfs: isos\n\tserver 10.9.9.9\n\nlvm: san\n\tshared 1\n\tnodes n1,n3\n\n"+
-		"rbd: off\n\tdisable 1\n\ncifs: others\n\tnodes n1,n2\n\nnfs: own\n\tnodes n3\n")
+	w.Machine("n1").SetShared("storage.cfg", "dir: local\n\tpath /var/lib/vz\n\nnfs: isos\n\tserver 10.9.9.9\n\nlvm: san\n\tshared\n\tnodes n1,n3\n\n"+
+		"rbd: off\n\tdisable\n\ncifs: others\n\tnodes\tn1,n2\n\nnfs: own\n\tnodes n3\n")
 	v := w.view(t)
 	v.Nodes[2].Facts.PVE.Guests = []string{"100"}
 	p, err := cluster.PlanSeparate("n3", newKey, v)
