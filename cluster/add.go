@@ -247,7 +247,11 @@ func (a *adding) all(nodes []corosyncconf.Node) error {
 		rest = rest[n:]
 	}
 	a.startPacemaker(nodes)
-	return a.roll.withoutTwoNode()
+	if err := a.roll.withoutTwoNode(); err != nil {
+		return err
+	}
+	a.startHA(nodes)
+	return nil
 }
 
 // voters counts the nodes that have votes.

@@ -189,7 +189,7 @@ func CodeTable() []CodeInfo {
 		{CodeLeftover, Refused, "what a node that left leaves behind in /etc/pve"},
 		{CodeMigration, Refused, "what Proxmox VE's datacenter.cfg says of migration does not do what it seems to"},
 		{CodeSharedStore, Refused, "storage that a node which is separated would share with the cluster"},
-		{CodeHAOff, Finding, "HA of Proxmox VE does not run on a node, and is started there at boot"},
+		{CodeHAOff, Finding, "HA of Proxmox VE does not run on a node, and is started at boot there or on others"},
 		{CodeHeld, Refused, "another operation holds a node"},
 		{CodeQuorum, Refused, "a step that would cost the cluster its quorum"},
 		{CodeFence, Refused, "something on the node would fence it for what is asked"},

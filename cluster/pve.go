@@ -127,7 +127,7 @@ func (v *View) withoutPmxcfs(p *Problem) {
 	offline := slices.ContainsFunc(v.reached(), func(f *Facts) bool {
 		return f.PVE != nil && slices.Contains(f.PVE.Peers, PVEPeer{Name: p.Node})
 	})
-	if !v.pve() || p.Code != CodeAuth && !(p.Code == CodeUnreachable && offline) {
+	if !v.pve() || p.Code != CodeAuth && (p.Code != CodeUnreachable || !offline) {
 		return
 	}
 	const way = "pmxcfs may not run there, in which Proxmox VE has the keys that root logs in with: at its console, systemctl restart pve-cluster (a key in /root/.ssh/authorized_keys2 works without it)"

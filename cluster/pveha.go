@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"clusterctl/corosyncconf"
 )
 
 // The daemons of Proxmox VE's HA. While pve-ha-lrm manages guests it holds the
@@ -34,10 +36,40 @@ func haResets(ps *Problems, f *Facts, name string) {
 		"HA holds its watchdog, which resets the node when it has been without quorum for a minute, and with it all its guests")
 }
 
-// haOff tells whether HA is at rest although it is started at boot.
-func (f *Facts) haOff() bool {
-	off := func(unit string) bool { u := f.Units[unit]; return u.Loaded && u.Enabled && !u.Running() }
+// haOff tells whether HA is at rest although it is started at boot, there or on
+// others: on a node that left and came back it may not be.
+func (v *View) haOff(f *Facts) bool {
+	off := func(unit string) bool { u := f.Units[unit]; return u.Loaded && !u.Running() && v.boots(unit) }
 	return f.PVE != nil && (off(lrmUnit) || off(crmUnit))
+}
+
+// boots tells whether a unit of HA is started at boot on any node.
+func (v *View) boots(unit string) bool {
+	return slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.Units[unit].Enabled })
+}
+
+// startHA plans that HA runs on new nodes as on the members: where it was off since
+// the node left a cluster. The node is in all the same when that fails.
+func (a *adding) startHA(nodes []corosyncconf.Node) {
+	var names []string
+	for i, n := range nodes {
+		off := func(unit string) bool { u := a.facts[i].Units[unit]; return u.Loaded && !u.Enabled && a.v.boots(unit) }
+		if a.v.pve() && (off(lrmUnit) || off(crmUnit)) {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	a.plan.Steps = append(a.plan.Steps, Step{
+		ID: "ha", What: "start HA on " + andList(names) + ", and at boot", Class: ClassStart,
+		Do: Act{Nodes: names, Ops: []Op{
+			{Kind: OpEnable, Unit: crmUnit}, {Kind: OpEnable, Unit: lrmUnit}, {Kind: OpStart, Unit: crmUnit}, {Kind: OpStart, Unit: lrmUnit},
+		}, Soft: true},
+		Undo: []Act{{Nodes: names, Ops: []Op{
+			{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}, {Kind: OpReset, Unit: crmUnit}, {Kind: OpReset, Unit: lrmUnit},
+		}}},
+	})
 }
 
 // haStays refuses to stop corosync where HA cannot be brought to rest before: see

@@ -164,6 +164,38 @@ func TestHAStartsAgainWithTheCluster(t *testing.T) {
 	}
 }
 
+// A node that left, and comes back, has HA as the others have it, also when that
+// is taken back.
+func TestHAComesBackWithANodeThatLeft(t *testing.T) {
+	units := []string{"pve-ha-lrm", "pve-ha-crm"}
+	w := virtual(t, 3, 3)
+	p, err := haPlans["delnode"](w.view(t))
+	w.goes(t, p, err)
+	n3 := w.Machine("n3")
+	p, err = w.planAdd(t, "n3")
+	w.goes(t, p, err)
+	for _, unit := range units {
+		if !n3.Active(unit) || !n3.Enabled(unit) {
+			t.Errorf("%s: active %v, enabled %v", unit, n3.Active(unit), n3.Enabled(unit))
+		}
+	}
+	for _, off := range []struct {
+		on   []string
+		want int
+	}{{[]string{"n3"}, 1}, {five[:3], 0}} { // everywhere it is meant
+		v := w.view(t)
+		for _, name := range off.on {
+			f := v.Nodes[slices.Index(five, name)].Facts
+			for _, unit := range units {
+				f.Units[unit] = cluster.Unit{Loaded: true, Active: "inactive"}
+			}
+		}
+		if ps := cluster.NewStatus(v).Problems; len(ps) != off.want || len(ps) > 0 && ps[0].Remedy != "systemctl enable --now pve-ha-crm pve-ha-lrm" {
+			t.Errorf("off on %v: %v", off.on, ps)
+		}
+	}
+}
+
 // Where HA cannot be brought to rest, corosync is not stopped.
 func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 	tests := []struct {

@@ -146,7 +146,7 @@ func PlanStart(s ServiceSpec, v *View) (*Plan, error) {
 		if u := n.Facts.Units["pacemaker"]; !u.Running() && (u.Enabled || pacemaker && u.Loaded) {
 			paced = append(paced, n.Name)
 		}
-		if n.Facts.haOff() {
+		if v.haOff(n.Facts) {
 			resting = append(resting, n.Name)
 		}
 		if n.active() {

@@ -490,8 +490,12 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 			case !p.answers(ps, n.Name):
 			case n.Facts.UID == 0 && p.Conf.Hash != Hash(v.Conf.Bytes()):
 				ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not that of the cluster (version %d)", PVEConfPath, p.Version, v.Conf.ConfigVersion())
-			case n.Facts.haOff() && n.Facts.Holder == nil:
-				ps.warn(CodeHAOff, n.Name, "clusterctl start "+n.Name, "HA does not run there, and does not watch over its guests")
+			case v.haOff(n.Facts) && n.Facts.Holder == nil:
+				remedy := "clusterctl start " + n.Name
+				if !n.Facts.Units[lrmUnit].Enabled || !n.Facts.Units[crmUnit].Enabled {
+					remedy = "systemctl enable --now pve-ha-crm pve-ha-lrm"
+				}
+				ps.warn(CodeHAOff, n.Name, remedy, "HA does not run there, and does not watch over its guests")
 			case !p.Writable && n.Facts.Runtime.Err == nil && n.Facts.Runtime.Quorum.Quorate:
 				ps.add(CodePmxcfs, n.Name, "wait some seconds; if it stays so: systemctl restart pve-cluster", "corosync is quorate there, but /etc/pve cannot be written")
 			}
