@@ -182,12 +182,14 @@ func (v *View) quietFirst(a *Act) {
 
 // quietBefore has HA brought to rest on all nodes before acts stop corosync on any:
 // pve-ha-lrm of one that has come up again would not end without the others' quorum.
+// It is once more right before, for one that comes up later than that.
 func (v *View) quietBefore(acts []Act) []Act {
 	quiet := Act{Nodes: acts[0].Nodes}
 	if v.quietFirst(&quiet); len(quiet.Ops) == 0 {
 		return acts
 	}
 	acts[0].Ops = append([]Op{{Kind: OpDisarmed}}, acts[0].Ops...)
+	v.quietFirst(&acts[0])
 	return append([]Act{quiet}, acts...)
 }
 
