@@ -463,7 +463,7 @@ func (d *deleting) lockOut(nodes []*ViewNode) {
 		Do: Act{Nodes: names, Ops: []Op{{Kind: OpDisable, Unit: "pacemaker"}, {Kind: OpDisable, Unit: "corosync"}}},
 	}
 	if d.v.pve() {
-		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpQuiet, Unit: lrmUnit}, Op{Kind: OpQuiet, Unit: crmUnit}, Op{Kind: OpDisarmed})
+		step.Do.Ops = append(append(step.Do.Ops, haRest()...), Op{Kind: OpDisarmed})
 	}
 	step.Do.Ops = append(step.Do.Ops,
 		Op{Kind: OpStop, Unit: "pacemaker"}, Op{Kind: OpStop, Unit: "corosync"}, // it may have rebooted since

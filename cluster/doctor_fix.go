@@ -140,8 +140,7 @@ func planKeyMode(names []string, v *View) (*Plan, error) {
 			Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
 		})
 	}
-	p.Quorum.Before, _ = v.voting(v.config())
-	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Quorum = v.steady(v.config())
 	return p, ps.err()
 }
 

@@ -362,8 +362,7 @@ func PlanMigration(s MigrationSpec, v *View) (*Plan, Migration, error) {
 	now.odd(&ps)
 	p := v.plan()
 	p.Notes = ps
-	p.Quorum.Before, _ = v.voting(v.config())
-	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Quorum = v.steady(v.config())
 	old, text := f.PVE.Datacenter, []byte(strings.Join(is, ""))
 	if string(old) == string(text) {
 		return p, now, nil

@@ -107,8 +107,7 @@ func planPurge(left []string, s DeleteSpec, v *View) (*Plan, error) {
 	}
 	p := v.plan()
 	p.Notes = ps
-	p.Quorum.Before, _ = v.voting(v.Conf.Config())
-	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Quorum = v.steady(v.Conf.Config())
 	p.Steps = l.purgeAlone(p)
 	return p, nil
 }

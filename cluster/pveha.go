@@ -66,9 +66,7 @@ func (a *adding) startHA(nodes []corosyncconf.Node) {
 		Do: Act{Nodes: names, Ops: []Op{
 			{Kind: OpEnable, Unit: crmUnit}, {Kind: OpEnable, Unit: lrmUnit}, {Kind: OpStart, Unit: crmUnit}, {Kind: OpStart, Unit: lrmUnit},
 		}, Soft: true},
-		Undo: []Act{{Nodes: names, Ops: []Op{
-			{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}, {Kind: OpReset, Unit: crmUnit}, {Kind: OpReset, Unit: lrmUnit},
-		}}},
+		Undo: []Act{{Nodes: names, Ops: append(haRest(), Op{Kind: OpReset, Unit: crmUnit}, Op{Kind: OpReset, Unit: lrmUnit})}},
 	})
 }
 
@@ -137,6 +135,9 @@ func (v *View) haGuests(ps *Problems, n *ViewNode) {
 	}
 }
 
+// haRest brings HA of a node to rest, in the order in which its watchdog is let go.
+func haRest() []Op { return []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}} }
+
 // quiet are the steps that bring HA to rest on nodes, which has the watchdogs let
 // go, and the one that starts it again.
 func (v *View) quiet(nodes []string) (rest, back []Step) {
@@ -166,7 +167,7 @@ func (v *View) quiet(nodes []string) (rest, back []Step) {
 		back = []Step{{
 			ID: "ha-back", What: "start HA again on " + andList(either), Class: ClassPrepare,
 			Do:   Act{Nodes: either, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}}, Soft: true},
-			Undo: []Act{{Nodes: either, Ops: []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}}},
+			Undo: []Act{{Nodes: either, Ops: haRest()}},
 		}}
 	}
 	return rest, back
@@ -176,7 +177,7 @@ func (v *View) quiet(nodes []string) (rest, back []Step) {
 // up again meanwhile.
 func (v *View) quietFirst(a *Act) {
 	if rest, _ := v.quiet(a.Nodes); len(rest) > 0 {
-		a.Ops = append([]Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}}, a.Ops...)
+		a.Ops = append(haRest(), a.Ops...)
 	}
 }
 

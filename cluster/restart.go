@@ -118,8 +118,7 @@ func PlanEnable(s ServiceSpec, v *View, enable bool) (*Plan, error) {
 	}
 	p := v.plan()
 	p.Notes = ps
-	p.Quorum.Before, _ = v.voting(v.Conf.Config())
-	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Quorum = v.steady(v.Conf.Config())
 	for _, unit := range []string{"corosync", "pacemaker"} {
 		if nodes := byUnit[unit]; len(nodes) > 0 {
 			p.Steps = append(p.Steps, Step{

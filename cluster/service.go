@@ -288,6 +288,12 @@ func (v *View) voting(conf corosyncconf.Config) (QuorumPoint, quorum.Votes) {
 	return point(votes.Tally()), votes
 }
 
+// steady is the quorum of a plan that changes no votes.
+func (v *View) steady(conf corosyncconf.Config) QuorumRange {
+	now, _ := v.voting(conf)
+	return QuorumRange{now, now, now}
+}
+
 func point(t quorum.Tally) QuorumPoint { return QuorumPoint{t.Votes, t.Expected, t.Quorum} }
 
 // surely is what is left without some nodes, and what becomes of quorum if that is

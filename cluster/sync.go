@@ -35,8 +35,7 @@ func PlanSync(s SyncSpec, v *View, key []byte) (*Plan, error) {
 	}
 	p := v.plan()
 	p.Notes = ps
-	p.Quorum.Before, _ = v.voting(truth.Config())
-	p.Quorum.Lowest, p.Quorum.After = p.Quorum.Before, p.Quorum.Before
+	p.Quorum = v.steady(truth.Config())
 	sy.planKey(p, key)
 	if sy.reload {
 		err = sy.planReload(p, truth)

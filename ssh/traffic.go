@@ -5,10 +5,10 @@ import "sync/atomic"
 // Traffic is what was asked of a host over the network. Unlike times, all of it but the looks is
 // the same on every machine.
 type Traffic struct {
-	Connections int // logged in
-	Sessions    int // shells and programs, each a channel of a connection
-	RoundTrips  int // scripts that a shell was given, but for those with Look; a program counts as none
-	Looks       int // those with Look: how many depends on how long something takes
+	Connections int `json:"connections"` // logged in
+	Sessions    int `json:"sessions"`    // shells and programs, each a channel of a connection
+	RoundTrips  int `json:"round_trips"` // scripts that a shell was given, but for those with Look; a program counts as none
+	Looks       int `json:"looks"`       // those with Look: how many depends on how long something takes
 }
 
 // Plus is the sum of both.

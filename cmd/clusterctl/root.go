@@ -73,6 +73,9 @@ func (a *app) log() *slog.Logger {
 
 // account says what this run has asked of the nodes over SSH.
 func (a *app) account() {
+	if !a.verbose {
+		return
+	}
 	nodes, total := map[string]ssh.Traffic{}, ssh.Traffic{}
 	for _, d := range a.dialers {
 		for name, t := range d.Traffic() {

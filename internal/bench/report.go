@@ -84,18 +84,11 @@ type result struct {
 
 // traffic is a row of the table of what was asked of nodes: of all of them, and of the one that was asked most.
 type traffic struct {
-	Operation string `json:"operation"`
-	By        side   `json:"by"`
-	Nodes     int    `json:"nodes"`
-	All       counts `json:"all"`
-	Most      counts `json:"most_on_a_node"`
-}
-
-type counts struct {
-	Connections int `json:"connections"`
-	Sessions    int `json:"sessions"`
-	RoundTrips  int `json:"round_trips"`
-	Looks       int `json:"looks"`
+	Operation string      `json:"operation"`
+	By        side        `json:"by"`
+	Nodes     int         `json:"nodes"`
+	All       ssh.Traffic `json:"all"`
+	Most      ssh.Traffic `json:"most_on_a_node"`
 }
 
 // sides are all who did an operation, clusterctl first.
@@ -125,8 +118,11 @@ func (r *report) traffic() []traffic {
 		for _, s := range sides(r.asked[what]) {
 			row := traffic{Operation: what, By: s, Nodes: len(r.asked[what][s])}
 			for _, t := range r.asked[what][s] {
-				row.All = counts{row.All.Connections + t.Connections, row.All.Sessions + t.Sessions, row.All.RoundTrips + t.RoundTrips, row.All.Looks + t.Looks}
-				row.Most = counts{max(row.Most.Connections, t.Connections), max(row.Most.Sessions, t.Sessions), max(row.Most.RoundTrips, t.RoundTrips), max(row.Most.Looks, t.Looks)}
+				row.All = row.All.Plus(t)
+				row.Most = ssh.Traffic{
+					Connections: max(row.Most.Connections, t.Connections), Sessions: max(row.Most.Sessions, t.Sessions),
+					RoundTrips: max(row.Most.RoundTrips, t.RoundTrips), Looks: max(row.Most.Looks, t.Looks),
+				}
 			}
 			rows = append(rows, row)
 		}
