@@ -1013,7 +1013,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		if err := u.guarded(ctx, a); err != nil || len(a.Nodes) == 0 {
 			return err
 		}
-		return cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a))
+		return cmp.Or(u.guardStop(ctx, stop), u.bringOver(ctx, step, name, a), u.carried(ctx, a))
 	})
 	if err != nil {
 		return true, err
@@ -1157,6 +1157,47 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 	}
 }
 
+// bringOver restarts, one after the other, members that run none of the links that
+// are to carry the cluster: they were apart from the others in the reload that brought
+// these, and no reload brings the others' links to them alone. They come back by the
+// file that they have by now, if quorum does without them and nothing fences them.
+func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) error {
+	if len(a.Carry) == 0 || a.Want == nil {
+		return nil
+	}
+	carries := func(l quorum.Link) bool { return slices.Contains(a.Carry, l.Number) }
+	for _, m := range a.Want.Members {
+		rt, err := u.up(ctx, m.Name)
+		if err != nil || rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0 || slices.ContainsFunc(rt.Links.Links, carries) {
+			continue
+		}
+		f, err := u.nodes[m.Name].Facts(ctx, nil)
+		if err != nil || f.Conf.Hash != a.Conf {
+			continue
+		}
+		var ps Problems
+		if (&ViewNode{Name: m.Name, Facts: f}).fenced(&ps); ps.err() != nil {
+			return stepErr(m.Name, "undo "+step.What, ps.err())
+		}
+		want := *a.Want
+		want.Links, want.Version, want.Cmap, want.Later = nil, 0, nil, true
+		if err := u.guardStop(ctx, Act{Leave: []ID{m.ID}, Want: &want}); err != nil {
+			return err
+		}
+		if err := u.on(ctx, m.Name, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync"}}); err != nil {
+			return stepErr(m.Name, "restart corosync", err)
+		}
+		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
+			_, err := u.up(ctx, m.Name)
+			return err != nil
+		})
+		if err := u.await(ctx, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // carried waits, before a reload takes a link away, until one that stays connects
 // the members that are there: it may have come back only a moment ago.
 func (u *undoing) carried(ctx context.Context, a Act) error {
@@ -1167,13 +1208,17 @@ func (u *undoing) carried(ctx context.Context, a Act) error {
 	defer cancel()
 	want := *a.Want
 	a.Want = &want
+	var refused error
 	for {
 		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
 			_, err := u.up(ctx, m.Name)
 			return err != nil && ctx.Err() == nil || u.alone(ctx, m.Name) // and so has none to lose
 		})
 		err := u.guardLinks(ctx, a)
-		if err == nil {
+		if ctx.Err() != nil { // it heard nothing more
+			return cmp.Or(refused, err)
+		}
+		if refused = err; err == nil {
 			return nil
 		}
 		select {
