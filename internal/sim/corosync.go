@@ -171,7 +171,7 @@ func (c *corosync) hears(o *corosync) bool {
 	if c == o {
 		return true
 	}
-	return slices.ContainsFunc(c.conf.links, func(n int) bool { return c.joined(o, n) }) && c.conf.Totem.ClusterName == o.conf.Totem.ClusterName &&
+	return slices.ContainsFunc(c.conf.links, func(n int) bool { return c.joined(o, n) && !c.cut(o, n, false) }) && c.conf.Totem.ClusterName == o.conf.Totem.ClusterName &&
 		(!c.conf.Totem.Encrypted() || c.understands(o) || o.understands(c)) && c.m.w.linked(c.m, o.m)
 }
 
@@ -184,6 +184,20 @@ func (c *corosync) joined(o *corosync, link int) bool {
 		}
 	}
 	return true
+}
+
+// cut tells whether the network that a link is in is cut between two; see cut.
+func (c *corosync) cut(o *corosync, link int, shown bool) bool {
+	here, _ := c.conf.node(c.m.name)
+	return cut(here.Addrs[link], shown, c.m, o.m)
+}
+
+// reaches tells whether packets go from one to another on some link.
+func (c *corosync) reaches(o *corosync) bool {
+	if c == o {
+		return true
+	}
+	return c.m.w.linked(c.m, o.m) && slices.ContainsFunc(c.conf.links, func(n int) bool { return !c.cut(o, n, false) })
 }
 
 // understands tells whether one has the other's key: while it changes, members of
@@ -377,7 +391,7 @@ func (c *corosync) recalculate(decrease bool) {
 func (c *corosync) present() int {
 	votes := 0
 	for _, o := range c.members {
-		if o.alive() && c.m.w.linked(c.m, o.m) {
+		if o.alive() && c.reaches(o) {
 			votes += c.voter(o.id).votes
 		}
 	}
@@ -408,7 +422,7 @@ func (c *corosync) send(handle func(*corosync)) {
 		return
 	}
 	for _, to := range c.members {
-		if (!to.alive() || !c.m.w.linked(c.m, to.m)) && !c.m.w.bubble.IsZero() {
+		if (!to.alive() || !c.reaches(to)) && !c.m.w.bubble.IsZero() {
 			c.m.w.after(50*time.Millisecond, func() { c.send(handle) })
 			return
 		}
@@ -605,7 +619,7 @@ func (c *corosync) runtime() *cluster.Runtime {
 			switch o := c.m.w.running(n.Name); {
 			case n.ID == c.id:
 				state = quorum.Localhost
-			case o != nil && c.joined(o, number) && c.hears(o):
+			case o != nil && c.joined(o, number) && !c.cut(o, number, true) && c.hears(o):
 				state = quorum.Connected
 			}
 			l.Peers = append(l.Peers, quorum.Peer{NodeID: n.ID, State: state})

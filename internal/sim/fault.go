@@ -22,6 +22,8 @@ const (
 	Halt      FaultKind = "halt"      // corosync is killed
 	Isolate   FaultKind = "isolate"   // its cluster networks are cut for a while; admins reach it
 	Split     FaultKind = "split"     // it is alone with the admin on one side of the network for a while
+	Unplug    FaultKind = "unplug"    // its interface in the first network is cut for a while
+	UnplugOut FaultKind = "unplugout" // its interfaces in the others are
 	Full      FaultKind = "full"      // its disk is full for a while
 	Fail      FaultKind = "fail"      // what is being done fails
 	Hang      FaultKind = "hang"      // what is being done takes longer than anyone waits
@@ -30,7 +32,7 @@ const (
 
 // FaultKinds lists all kinds.
 func FaultKinds() []FaultKind {
-	return []FaultKind{Kill, Interrupt, Freeze, Cut, Drop, Crash, Die, Halt, Isolate, Split, Full, Fail, Hang, Rival}
+	return []FaultKind{Kill, Interrupt, Freeze, Cut, Drop, Crash, Die, Halt, Isolate, Split, Unplug, UnplugOut, Full, Fail, Hang, Rival}
 }
 
 // Fault is one thing that goes wrong: when the machine handles its call number
@@ -128,6 +130,13 @@ func (w *World) strike(f *Fault, k *call, sh *shell) error {
 			m.Side(0)
 			clear(a.barred)
 		})
+	case Unplug, UnplugOut:
+		nets := []int{0}
+		if f.Kind == UnplugOut {
+			nets = []int{1, 2}
+		}
+		m.Plug(false, nets...)
+		w.after(f.For, func() { m.Plug(true, nets...) })
 	case Full:
 		m.disk.full = true
 		w.after(f.For, func() { m.disk.full = false })
@@ -155,6 +164,11 @@ func (w *World) Mend() {
 	for _, m := range w.all {
 		m.Deaf, m.disk.full = false, false
 		m.Side(0)
+		for n, nic := range m.nics {
+			if nic.cut {
+				m.Plug(true, n)
+			}
+		}
 		m.Boot()
 	}
 }

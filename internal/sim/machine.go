@@ -31,6 +31,7 @@ type Machine struct {
 	picky    bool // its corosync knows few timeouts
 	balks    bool // ... and starts neither with links in active mode nor with a small MTU
 	side     int  // of the cluster networks: machines of one side reach each other
+	nics     [networks]nic
 	disk     *disk
 	units    map[string]*unit
 	corosync *corosync
@@ -38,6 +39,17 @@ type Machine struct {
 	peers    map[uint32]bool // whom pacemaker knows
 	holder   *session        // who holds the lock
 	sessions []*session
+}
+
+// networks is how many a machine has an interface in: 10.0.0.0/24 and on.
+const networks = 3
+
+// nic is a machine's interface in one network.
+type nic struct {
+	cut   bool          // nothing passes
+	shown bool          // ... and knet has noticed
+	at    time.Duration // when it was cut
+	turns int           // how often it was cut, or mended
 }
 
 // unit is a systemd unit.
@@ -229,6 +241,29 @@ func (m *Machine) Side(side int) {
 	m.side = side
 	m.w.cutOff()
 	m.w.reform(m.w.tokenLost())
+}
+
+// Plug mends the machine's interfaces in some networks, or cuts them. Knet takes a
+// moment to notice the one and the other.
+func (m *Machine) Plug(in bool, nets ...int) {
+	notice := m.w.tokenLost()
+	for _, n := range nets {
+		nic := &m.nics[n]
+		nic.turns++
+		if !in && !nic.cut {
+			nic.cut, nic.at = true, m.w.now
+		}
+		turn := nic.turns
+		m.w.after(notice, func() {
+			if nic.turns == turn {
+				nic.cut, nic.shown = !in, !in
+			}
+		})
+	}
+	if !in {
+		m.w.unplugged(m)
+	}
+	m.w.reform(notice)
 }
 
 // Facts is what the scripts that read a node would find.

@@ -695,8 +695,9 @@ func (p *player) start(ctx context.Context, from string) error {
 	}
 	defer func() { cluster.CloseAll(nodes) }()
 	var spec cluster.ServiceSpec
+	behind := slices.DeleteFunc(slices.Clone(p.all), func(m *Machine) bool { return !p.owed(m) })
 	for _, n := range view.Nodes {
-		if m := p.Machine(n.Name); n.Conf != nil && !slices.Contains(p.sc.Dead, n.Name) && !p.owed(m) {
+		if n.Conf != nil && !slices.Contains(p.sc.Dead, n.Name) && !slices.Contains(behind, p.Machine(n.Name)) {
 			spec.Nodes = append(spec.Nodes, n.Name)
 		}
 	}
@@ -738,7 +739,7 @@ func (p *player) start(ctx context.Context, from string) error {
 		if pr.Code == cluster.CodeExpected && !p.done { // word of before may overtake the last reload; the next one settles it
 			continue
 		}
-		if m := p.Machine(pr.Node); !slices.Contains(p.sc.Dead, pr.Node) && (m == nil || !p.owed(m)) {
+		if !slices.Contains(p.sc.Dead, pr.Node) && !slices.Contains(behind, p.Machine(pr.Node)) {
 			problems = append(problems, errors.New(pr.String()))
 		}
 	}

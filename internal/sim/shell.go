@@ -651,7 +651,7 @@ func (sh *shell) do(o cluster.Op) error {
 func (sh *shell) reach(addrs []string) error {
 	for _, addr := range addrs {
 		for _, m := range sh.w.all {
-			if strings.HasSuffix(addr, fmt.Sprintf(".%d", m.number)) && !sh.w.linked(sh.m, m) {
+			if strings.HasSuffix(addr, fmt.Sprintf(".%d", m.number)) && (!sh.w.linked(sh.m, m) || cut(addr, false, sh.m, m)) {
 				return fmt.Errorf("no answer from %s", addr)
 			}
 		}
@@ -803,7 +803,7 @@ func (sh *shell) reread(o cluster.Op) error {
 		return fmt.Errorf("%s was changed by someone else meanwhile", o.Path)
 	}
 	for _, other := range c.members {
-		if other != c && other.alive() && sh.w.linked(sh.m, other.m) && other.key != c.key && other.conf.version() == c.conf.version() {
+		if other != c && other.alive() && c.reaches(other) && other.key != c.key && other.conf.version() == c.conf.version() {
 			return errors.New("no token has come round since it took the key: some member has another one")
 		}
 	}

@@ -22,7 +22,8 @@ type watch struct {
 	fit      map[*Machine]bool
 	resting  map[*Machine]bool // of these, those that clusterctl has stopped while they have votes: it said so
 	lost     time.Duration     // when a member was lost last
-	reload   time.Duration     // when a reload was asked for last
+	reload   time.Duration     // when a reload was asked for last, or carried out
+	asked    time.Duration     // ... when that was asked for
 	blind    time.Duration     // until then nobody could have known of a loss in time
 }
 
@@ -56,6 +57,11 @@ func (w *World) Guard(before, after string, between ...string) {
 		}
 	}
 	w.parted()
+	for _, m := range w.all {
+		if m.corosync != nil && slices.ContainsFunc(m.nics[:], func(n nic) bool { return n.cut }) {
+			w.unplugged(m)
+		}
+	}
 }
 
 // Secret names content that nobody but root may read.
@@ -84,6 +90,7 @@ func (w *World) lost(m *Machine) {
 // reloading tells that a reload is asked for or, where a lost token held it up,
 // carried out: it cannot be called back when a member is lost meanwhile.
 func (w *World) reloading(asked time.Duration) {
+	w.watch.asked = asked
 	if w.watch.reload = w.now; asked-w.watch.lost < askedYet {
 		w.watch.blind = w.now + tokenYet
 	}
@@ -94,6 +101,32 @@ func (w *World) cutOff() {
 	w.watch.losses++
 	w.watch.blind = w.now + tokenYet
 	w.parted()
+}
+
+// unplugged tells that interfaces of a machine were cut. That is a loss only where no
+// other link is left; but clusterctl may be about to take that one away, and can see
+// what is cut only when knet has noticed.
+func (w *World) unplugged(m *Machine) {
+	c := m.corosync
+	if c == nil {
+		delete(w.watch.fit, m)
+		w.cutOff()
+		return
+	}
+	for _, o := range c.members {
+		if o.hears(c) {
+			continue
+		}
+		delete(w.watch.fit, m)
+		delete(w.watch.fit, o.m)
+		w.cutOff()
+	}
+}
+
+// recentlyCut tells whether an interface was cut when a reload that was asked for then
+// could not take it into account.
+func (m *Machine) recentlyCut(asked time.Duration) bool {
+	return slices.ContainsFunc(m.nics[:], func(n nic) bool { return n.cut && asked < n.at+tokenYet })
 }
 
 // stopping tells that clusterctl stops corosync on a machine, as it asked for: it
@@ -182,7 +215,12 @@ func (w *World) showed(c *corosync) {
 }
 
 // ran tells that a node runs another configuration now.
-func (w *World) ran(c *corosync) { w.version(c.m, c.conf) }
+func (w *World) ran(c *corosync) {
+	w.version(c.m, c.conf)
+	if w.watch.fit != nil && slices.ContainsFunc(c.members, func(o *corosync) bool { return c.m.recentlyCut(w.watch.asked) || o.m.recentlyCut(w.watch.asked) }) {
+		w.unplugged(c.m)
+	}
+}
 
 // version watches that no two contents go by one config_version.
 func (w *World) version(m *Machine, c *config) {

@@ -260,6 +260,23 @@ func (w *World) linked(a, b *Machine) bool {
 	return a.up && b.up && a.side == b.side
 }
 
+// netOf is the number of the network that an address is in, -1 when it can be cut
+// in none.
+func netOf(addr string) int {
+	var n, host int
+	if _, err := fmt.Sscanf(addr, "10.0.%d.%d", &n, &host); err != nil || n >= networks {
+		return -1
+	}
+	return n
+}
+
+// cut tells whether an interface of two machines in the network of an address is cut
+// and, with shown, whether knet has noticed.
+func cut(addr string, shown bool, ms ...*Machine) bool {
+	n := netOf(addr)
+	return n >= 0 && slices.ContainsFunc(ms, func(m *Machine) bool { return m.nics[n].cut && (!shown || m.nics[n].shown) })
+}
+
 // running is the corosync of the machine of that name, if it runs.
 func (w *World) running(name string) *corosync {
 	if m := w.machines[name]; m != nil {
