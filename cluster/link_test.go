@@ -11,6 +11,7 @@ import (
 
 	"clusterctl/cluster"
 	"clusterctl/corosyncconf"
+	"clusterctl/internal/sim"
 )
 
 // addresses are those of a link, in the order of the nodelist.
@@ -190,6 +191,74 @@ func TestALinkThatMovesIsCarriedThereAndBack(t *testing.T) {
 	if want := [][]int{{0}, nil, {1}, nil}; !reflect.DeepEqual(back, want) {
 		t.Errorf("back: carried by %v, want %v", back, want)
 	}
+}
+
+// A member that was apart in the reload by which the others got the old link back runs
+// on the new one only, and gets no other by waiting: it is restarted, unless that has
+// it fenced, or costs quorum.
+func TestAMemberOnALinkThatGoesIsBroughtOver(t *testing.T) {
+	w := running(t, 3, 3, oneLink)
+	p, err := cluster.PlanLinkSet(cluster.LinkChange{Number: 0, Network: network1}, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := w.Trouble
+	w.Machine("n1").Fail = func(note cluster.Note, _ cluster.Op) error {
+		switch note {
+		case cluster.Note{Phase: cluster.Doing, Step: "stage-3"}:
+			return errors.New("it broke")
+		case cluster.Note{Phase: cluster.Undoing, Step: "swap-2/0"}:
+			w.Trouble = nil // n3 has no quorum now
+			w.Machine("n3").Deaf = true
+			w.Machine("n3").Side(1)
+		case cluster.Note{Phase: cluster.Undoing, Step: "swap-1/2"}:
+			return errors.New("it broke again")
+		}
+		return nil
+	}
+	if _, open := errors.AsType[*cluster.UnfinishedOpError](w.carryOut(t, p)); !open {
+		t.Fatal("it is not open any more")
+	}
+	n3 := w.Machine("n3")
+	w.Machine("n1").Fail, n3.Deaf = nil, false
+	n3.Side(0)
+	w.Settle()
+	w.Trouble = watch
+	if r := n3.Runtime(); !r.Quorum.Quorate || len(w.addresses(0)) != 3 || !w.onLink1(n3) {
+		t.Fatalf("n3 is not a member on link 1 alone: %+v", r)
+	}
+
+	n3.Sbd(true)
+	if err := w.undo(t); err == nil || !strings.Contains(err.Error(), "n3: undo put it in place: sbd runs there") || !w.onLink1(n3) {
+		t.Errorf("where sbd would reset it: %v", err)
+	}
+	n3.Sbd(false)
+	w.Trouble = nil
+	w.Machine("n2").Side(1)
+	w.Settle()
+	w.Trouble = watch
+	if err := w.undo(t); err == nil || !strings.Contains(err.Error(), "would cost quorum") || !w.onLink1(n3) {
+		t.Errorf("where quorum needs it: %v", err)
+	}
+	w.Machine("n2").Side(0)
+	w.Settle()
+	w.Trouble = func(what string) {
+		if !strings.HasPrefix(what, "n3 ") { // it is restarted
+			watch(what)
+		}
+	}
+	if err := w.undo(t); err != nil {
+		t.Fatal(err)
+	}
+	w.settledOn(t, "n1", "n2", "n3")
+	if got := parsed(n3.Running()).Links(); !slices.Equal(got, []int{0}) {
+		t.Errorf("n3 runs on the links %v", got)
+	}
+}
+
+// onLink1 tells whether a machine runs on link 1 alone.
+func (w *world) onLink1(m *sim.Machine) bool {
+	return slices.Equal(parsed(m.Running()).Links(), []int{1})
 }
 
 func TestTheOnlyLinkGetsAnotherPort(t *testing.T) {
