@@ -15,8 +15,9 @@ import (
 // and slows down.
 const (
 	pollFirst = 20 * time.Millisecond
-	pollLast  = 100 * time.Millisecond
-	pollSlow  = 50               // nodes more make it slower by as much again: each answer has a line for each node
+	pollLast  = 50 * time.Millisecond
+	pollAll   = time.Second      // until members that wait with another one are asked themselves,
+	pollRest  = 8 * time.Second  // ... at last
 	softLinks = 10 * time.Second // knet finds a link within a few seconds, if it can
 )
 
@@ -27,59 +28,95 @@ func (r *run) await(ctx context.Context, w Want) error {
 	return err
 }
 
-// awaited is await that returns what the members then said, by name.
+// awaited is await that returns what the members then said, by name. All are
+// asked at once; of those that do not see it yet, one is asked again and again,
+// and the others when that one does, or now and then: what comes to one comes to
+// all, and each look takes processor time that corosync may need.
 func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
 	defer cancel()
 	names := r.names()
-	members := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
+	a := &awaiting{run: r, Want: w, began: time.Now(), said: map[string]*Runtime{}, unseen: map[string]string{}}
+	left := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
 		return !slices.Contains(names, m.Name) // away since before the operation
 	})
-	slower := time.Duration(1 + len(members)/pollSlow)
-	began := time.Now()
-	said := map[string]*Runtime{}
-	var mu sync.Mutex
-	err := each(members, func(m Member) error {
-		n, err := r.node(ctx, m.Name)
-		if err != nil {
-			cancel() // the others wait for it in vain
-			return nodeErr(m.Name, err)
+	for every := pollAll; ; every = min(2*every, pollRest) {
+		if err := a.look(ctx, left); err != nil {
+			return a.said, err
 		}
-		missing := "corosync has not answered"
-		for pause := slower * pollFirst; ; pause = min(2*pause, slower*pollLast) {
-			rt, err := n.Runtime(ctx)
-			switch {
-			case lostConnection(err) || err != nil && ctx.Err() == nil:
-				cancel()
-				return nodeErr(m.Name, err)
-			case err == nil && rt == nil && w.Later:
-				cancel()
-				return notRunning(m.Name)
-			case err == nil:
-				if missing = w.missing(rt); missing != "" {
-					break
-				}
-				if missing = w.missingLinks(m, rt); missing == "" {
-					mu.Lock()
-					defer mu.Unlock()
-					said[m.Name] = rt
-					return nil
-				}
-				if w.Soft && time.Since(began) > softLinks {
-					if r.Report != nil {
-						r.Report.Warn(fmt.Sprintf("warning: %s: %s", m.Name, missing))
-					}
-					return nil
-				}
-			}
+		left = slices.DeleteFunc(left, a.sees)
+		for began, pause := time.Now(), pollFirst; len(left) > 0 && time.Since(began) < every; pause = min(2*pause, pollLast) {
 			select {
 			case <-ctx.Done():
-				return r.notFormed(n, w, missing)
+				return a.said, each(left, func(m Member) error {
+					n, err := r.node(ctx, m.Name)
+					if err != nil {
+						return nodeErr(m.Name, err)
+					}
+					return r.notFormed(n, w, a.unseen[m.Name])
+				})
 			case <-time.After(pause):
 			}
+			if err := a.look(ctx, left[:1]); err != nil {
+				return a.said, err
+			}
+			if a.sees(left[0]) {
+				left = left[1:]
+				break
+			}
 		}
+		if len(left) == 0 {
+			return a.said, nil
+		}
+	}
+}
+
+// awaiting is a Want that is waited for.
+type awaiting struct {
+	*run
+	Want
+	began time.Time
+
+	mu     sync.Mutex
+	said   map[string]*Runtime // by members that see what is wanted
+	unseen map[string]string   // what each does not see yet; "": it sees all
+}
+
+func (a *awaiting) sees(m Member) bool { return a.unseen[m.Name] == "" }
+
+// look asks members what they see. An error says that it is vain to wait.
+func (a *awaiting) look(ctx context.Context, members []Member) error {
+	return each(members, func(m Member) error {
+		n, err := a.node(ctx, m.Name)
+		if err != nil {
+			return nodeErr(m.Name, err)
+		}
+		rt, err := n.Runtime(ctx)
+		missing := "corosync has not answered"
+		switch {
+		case lostConnection(err) || err != nil && ctx.Err() == nil:
+			return nodeErr(m.Name, err)
+		case err == nil && rt == nil && a.Later:
+			return notRunning(m.Name)
+		case err == nil:
+			if missing = a.missing(rt); missing != "" {
+				break
+			}
+			if missing = a.missingLinks(m, rt); missing != "" && a.Soft && time.Since(a.began) > softLinks {
+				if a.Report != nil {
+					a.Report.Warn(fmt.Sprintf("warning: %s: %s", m.Name, missing))
+				}
+				rt, missing = nil, ""
+			}
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if missing == "" && rt != nil {
+			a.said[m.Name] = rt
+		}
+		a.unseen[m.Name] = missing
+		return nil
 	})
-	return said, err
 }
 
 // awaitMost waits as await does, for those of the members that run corosync. When
