@@ -201,7 +201,7 @@ func (r *run) sameWhereNotBegun(ctx context.Context) error {
 		if len(r.logs[name]) > 0 || !relied {
 			continue
 		}
-		f, err := r.nodes[name].Facts(ctx, nil)
+		f, err := r.nodes[name].Relied(ctx)
 		if err != nil {
 			return nodeErr(name, err)
 		}
@@ -352,7 +352,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 	seen := make(map[string]Seen)
 	var mu sync.Mutex
 	err := each(r.names(), func(name string) error {
-		f, err := r.nodes[name].Facts(ctx, nil)
+		f, err := r.nodes[name].Relied(ctx)
 		if err != nil {
 			return nodeErr(name, err)
 		}

@@ -21,6 +21,9 @@ var sectionsScript string
 //go:embed script/facts.sh
 var factsScript string
 
+//go:embed script/relied.sh
+var reliedScript string
+
 //go:embed script/doctor.sh
 var doctorScript string
 
@@ -50,8 +53,9 @@ var agentScript string
 
 // What is run on all nodes at once is the same text for all.
 var (
-	factsCall   = sectionsScript + factsScript + runtimeScript
-	examineCall = sectionsScript + factsScript + doctorScript + runtimeScript
+	factsCall   = sectionsScript + factsScript + reliedScript + runtimeScript
+	examineCall = sectionsScript + factsScript + doctorScript + reliedScript + runtimeScript
+	reliedCall  = sectionsScript + reliedScript + runtimeScript
 	runtimeCall = sectionsScript + runtimeScript
 	changeCall  = changeScript + "\n\"$@\"\n" // a function of it
 )
@@ -164,6 +168,10 @@ func (n *hostNode) Facts(ctx context.Context, names []string) (*Facts, error) {
 
 func (n *hostNode) Examine(ctx context.Context) (*Facts, error) {
 	return n.facts(ctx, examineCall, nil)
+}
+
+func (n *hostNode) Relied(ctx context.Context) (*Facts, error) {
+	return n.facts(ctx, reliedCall, nil)
 }
 
 func (n *hostNode) facts(ctx context.Context, script string, names []string) (f *Facts, err error) {

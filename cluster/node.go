@@ -25,6 +25,9 @@ type Node interface {
 	Facts(ctx context.Context, names []string) (*Facts, error)
 	// Examine reads what the node is, and its signs of trouble.
 	Examine(ctx context.Context) (*Facts, error)
+	// Relied reads what a plan relies on, see Seen, and the journal; the other
+	// facts are empty.
+	Relied(ctx context.Context) (*Facts, error)
 	// Runtime reads what corosync says; nil when it is not running.
 	Runtime(ctx context.Context) (*Runtime, error)
 	// Lock takes the node's lock or fails with *HeldError. It is not waited for.

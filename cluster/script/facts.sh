@@ -45,9 +45,6 @@ else
   put pve 1 ''
 fi
 run corosync corosync -v
-file conf /etc/corosync/corosync.conf
-[ -e /etc/corosync/authkey ]; put key $? ''
-run hashes sha256sum /etc/corosync/corosync.conf /etc/corosync/authkey
 units=$(systemctl show -p Id,LoadState,ActiveState,UnitFileState $1 2>/dev/null </dev/null)
 put units $? "$units"
 running=' '
@@ -77,23 +74,6 @@ set -- /var/lib/pacemaker/cib/*
 [ -e "$1" ]; put cib $? ''
 set -- /sys/kernel/dlm/*/
 [ -d "$1" ]; put dlm $? ''
-
-for dir in /var/lib/clusterctl/op/*/; do
-  id=${dir%/}
-  id=${id##*/}
-  [ "$id" = '*' ] && continue
-  file "op:$id" "$dir/op.json"
-  file "log:$id" "$dir/log"
-done
-# How the last operations ended, for nodes that missed the end.
-ended=
-for dir in /var/lib/clusterctl/done/*/; do
-  [ -s "$dir/log" ] || continue
-  mapfile -t lines <"$dir/log"
-  id=${dir%/}
-  ended+="${id##*/} ${lines[-1]##* }"$'\n'
-done
-put ended 0 "$ended"
 if [ -s /var/lib/clusterctl/holder ] && ! flock -s -n /var/lib/clusterctl/lock true 2>/dev/null; then
   file holder /var/lib/clusterctl/holder
 fi

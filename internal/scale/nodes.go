@@ -110,7 +110,7 @@ func (n *node) answer(script string, args []string, input string) (string, int) 
 			a.put(args[0], 0, "there")
 		}
 	default:
-		if is("Reads what a node is.") {
+		if is("Reads what a node is.") || is("Reads what a plan relies on") {
 			n.facts(&a)
 		}
 		if is("Reads what corosync says") && n.version > 0 {

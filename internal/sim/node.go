@@ -439,6 +439,7 @@ func (c *conn) Retire(ctx context.Context, op string) error {
 
 // Examine is Facts: the simulated machines show no other signs of trouble.
 func (c *conn) Examine(ctx context.Context) (*cluster.Facts, error) { return c.Facts(ctx, nil) }
+func (c *conn) Relied(ctx context.Context) (*cluster.Facts, error)  { return c.Facts(ctx, nil) }
 
 // LinkStats measures nothing: the simulated links have no latency or MTU.
 func (c *conn) LinkStats(context.Context) ([]cluster.LinkStat, error) { return nil, nil }
