@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -152,9 +153,18 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 	p := a.progress()
 	defer p.Close()
 	t := p.Start("look at the cluster")
+	var come func() (newcomers, error)
+	if !o.ifMissing { // else the view tells whom there is to look at
+		come = lookAt(ctx, conn, o.spec)
+	}
 	view, nodes, err := conn.Look(ctx, seeds)
 	if err != nil {
 		t.Fail()
+		if come != nil {
+			cancel()
+			came, _ := come()
+			cluster.CloseAll(came.nodes)
+		}
 		return err
 	}
 	defer func() { cluster.CloseAll(nodes) }()
@@ -172,40 +182,31 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 		o.spec.Nodes = missing
 	}
 
-	targets := cluster.Targets(o.spec.Nodes)
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.Name
+	t = p.Start("look at " + strings.Join(specNames(o.spec.Nodes), ", "))
+	if come == nil {
+		come = lookAt(ctx, conn, o.spec)
 	}
-	t = p.Start("look at " + strings.Join(names, ", "))
-	fresh, err := conn.All(ctx, targets)
-	var facts []*cluster.Facts
-	if err == nil {
-		facts, err = cluster.AllFacts(ctx, fresh, names, o.spec.Names())
-	}
-	var key []byte
-	if err == nil {
-		key, err = cluster.SharedKey(ctx, view, nodes)
-	}
-	if err != nil {
+	key, keyErr := cluster.SharedKey(ctx, view, nodes)
+	came, err := come()
+	if err = cmp.Or(err, keyErr); err != nil {
 		t.Fail()
-		cluster.CloseAll(fresh)
+		cluster.CloseAll(came.nodes)
 		return err
 	}
 	t.Done()
-	plan, err := cluster.PlanAdd(o.spec, view, facts, key)
+	plan, err := cluster.PlanAdd(o.spec, view, came.facts, key)
 	if err != nil {
-		cluster.CloseAll(fresh)
+		cluster.CloseAll(came.nodes)
 		return err
 	}
 	for i, n := range plan.Nodes {
-		if f, isNew := fresh[n.Name]; isNew {
+		if f, isNew := came.nodes[n.Name]; isNew {
 			plan.Nodes[i] = reach(f, n)
 		}
 	}
-	maps.Copy(nodes, fresh)
+	maps.Copy(nodes, came.nodes)
 	if !o.skipCheck {
-		if err := a.knock(ctx, p, plan, view, facts, nodes); err != nil {
+		if err := a.knock(ctx, p, plan, view, came.facts, nodes); err != nil {
 			return err
 		}
 	}
@@ -217,11 +218,32 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 	return a.added(name, asked, true)
 }
 
-func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
-	names := make([]string, len(nodes))
-	for i, n := range nodes {
-		names[i] = n.Name
+// newcomers are nodes that are to be added.
+type newcomers struct {
+	nodes map[string]cluster.Node
+	facts []*cluster.Facts
+}
+
+// lookAt begins to connect to the nodes that are to be added and to read what they
+// are; the result waits for that. What is connected is returned also with an error.
+func lookAt(ctx context.Context, conn *cluster.Connector, s cluster.AddSpec) func() (newcomers, error) {
+	var n newcomers
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if n.nodes, err = conn.All(ctx, cluster.Targets(s.Nodes)); err == nil {
+			n.facts, err = cluster.AllFacts(ctx, n.nodes, specNames(s.Nodes), s.Names())
+		}
+	}()
+	return func() (newcomers, error) {
+		<-done
+		return n, err
 	}
+}
+
+func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
+	names := specNames(nodes)
 	if a.json() {
 		return cli.JSON(a.env.Out, map[string]any{"schema": 1, "cluster": name, "nodes": names, "changed": changed})
 	}
@@ -231,6 +253,14 @@ func (a *app) added(name string, nodes []cluster.NodeSpec, changed bool) error {
 	}
 	_, err := fmt.Fprintf(a.env.Out, text, theCluster(name), strings.Join(names, ", "))
 	return err
+}
+
+func specNames(nodes []cluster.NodeSpec) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	return names
 }
 
 // rememberView notes how the nodes of a cluster are reached after a change:
