@@ -304,6 +304,7 @@ func (a *adding) some(nodes []corosyncconf.Node, equal bool) error {
 	if err := a.list(nodes, equal); err != nil || equal {
 		return err
 	}
+	next := len(a.plan.Steps)
 	for rest := nodes; len(rest) > 0; {
 		n, err := a.room(rest)
 		if err != nil {
@@ -314,7 +315,24 @@ func (a *adding) some(nodes []corosyncconf.Node, equal bool) error {
 		}
 		rest = rest[n:]
 	}
+	a.testMeanwhile(next)
 	return nil
+}
+
+// testMeanwhile plans that what comes after the start of nodes, when it only tests
+// a configuration, is done while corosync takes its time to find the others: they
+// are awaited at its end.
+func (a *adding) testMeanwhile(next int) {
+	if len(a.plan.Steps) <= next || a.plan.Steps[next].Class != ClassPrepare {
+		return
+	}
+	start, test := &a.plan.Steps[next-1], &a.plan.Steps[next]
+	if start.Class != ClassStart || start.Do.Want == nil || test.Do.Want != nil { // or it is pmxcfs, which needs them there
+		return
+	}
+	start.Do.Want, test.Do.Want = nil, start.Do.Want
+	test.What = fmt.Sprintf("see %s as %s, and %s", theirs(len(start.Do.Nodes), "it", "them"), theirs(len(start.Do.Nodes), "a member", "members"), test.What)
+	start.What = "start corosync on " + andList(start.Do.Nodes)
 }
 
 // give plans that nodes that are members get their votes.
@@ -413,7 +431,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 	}
 	a.plan.Steps = append(a.plan.Steps, Step{
 		ID: a.roll.id("start"), What: "start corosync on " + andList(names) + " and see " + theirs(len(names), "it", "them") + " as members", Class: ClassStart,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}, {Kind: OpStart, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)},
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}, {Kind: OpEnable, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)}, // to enable it takes a while, in which it looks for the others
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	})
 	if a.v.pve() {

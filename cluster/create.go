@@ -75,20 +75,16 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		p.Steps = append(p.Steps, stopDefault(running))
 	}
 	p.freshCIB(facts)
+	stage := Step{ID: "stage", What: "write corosync.conf.new and have corosync test it", Class: ClassPrepare, Undo: []Act{{Nodes: names}}}
 	if s.encrypted() {
-		p.Steps = append(p.Steps, Step{
-			ID: "key", What: "install a new authkey", Class: ClassPrepare,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: KeyPath}}}},
-		})
+		stage.What = "install a new authkey, " + stage.What
+		stage.Do.Ops = []Op{{Kind: OpPut, Path: KeyPath, Blob: p.blob(key), Mode: "0400"}}
+		stage.Undo[0].Ops = []Op{{Kind: OpRestore, Path: KeyPath}}
 	}
 	blob := p.blob(conf.Bytes())
-	p.Steps = append(p.Steps,
-		Step{
-			ID: "stage", What: "write corosync.conf.new and have corosync test it", Class: ClassPrepare,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStage, Path: ConfPath, Blob: blob, Mode: "0644"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRestore, Path: ConfPath}}}},
-		},
+	stage.Do = Act{Nodes: names, Ops: append(stage.Do.Ops, Op{Kind: OpStage, Path: ConfPath, Blob: blob, Mode: "0644"})}
+	stage.Undo[0].Ops = append(stage.Undo[0].Ops, Op{Kind: OpRestore, Path: ConfPath})
+	p.Steps = append(p.Steps, stage,
 		Step{
 			ID: "swap", What: "put corosync.conf in place", Class: ClassSwitch,
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpSwap, Path: ConfPath, Blob: blob}, rememberIDs(conf, 0)}},
@@ -98,19 +94,25 @@ func PlanCreate(s CreateSpec, facts []*Facts, key []byte) (*Plan, error) {
 		undo := &p.Steps[len(p.Steps)-1].Undo[0]
 		undo.Ops = append([]Op{{Kind: OpStop, Unit: "corosync"}}, undo.Ops...)
 	}
-	if !s.NoEnable {
-		p.Steps = append(p.Steps, Step{
-			ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
-			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}}},
-			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpStop, Unit: "corosync"}}}}, // a reboot may have started it
-		})
+	boot := Step{
+		ID: "enable", What: "have corosync started at boot", Class: ClassPrepare,
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpEnable, Unit: "corosync"}}},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpStop, Unit: "corosync"}}}}, // a reboot may have started it
+	}
+	if s.NoStart && !s.NoEnable {
+		p.Steps = append(p.Steps, boot)
 	}
 	if !s.NoStart {
-		p.Steps = append(p.Steps, Step{
+		start := Step{
 			ID: "start", What: "start corosync and see the nodes come together", Class: ClassStart,
 			Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}}, Want: &Want{Members: members, Exactly: true, Quorate: true, Links: told(conf.Config()), Deadline: formTime(len(nodes))}},
 			Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "corosync"}}}},
-		})
+		}
+		if !s.NoEnable { // which takes a while, in which they look for each other
+			start.What = "start corosync, also at boot, and see the nodes come together"
+			start.Do.Ops, start.Undo = append(start.Do.Ops, boot.Do.Ops...), boot.Undo
+		}
+		p.Steps = append(p.Steps, start)
 		if pve {
 			p.Steps = append(p.Steps, joinPmxcfs("pmxcfs", blob, true, names[:1]))
 			if len(names) > 1 {

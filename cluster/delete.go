@@ -443,8 +443,8 @@ func (d *deleting) stop(nodes []*ViewNode, with []Member, force bool) {
 	d.roll.lowers(reckon(d.roll.conf.Config(), d.roll.members).Tally())
 	step := Step{
 		ID: d.roll.id("stop"), What: "stop corosync on " + andList(names), Class: ClassStop,
-		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone, Leave: voting},
-		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpRevive, Unit: "corosync"}, {Kind: OpRevive, Unit: "pacemaker"}}, Want: &back}},
+		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync", Name: "off"}}, Want: gone, Leave: voting},
+		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpBoot, Unit: "corosync"}, {Kind: OpRevive, Unit: "corosync"}, {Kind: OpRevive, Unit: "pacemaker"}}, Want: &back}},
 	}
 	d.v.disarmed(&step)
 	d.plan.Steps = append(d.plan.Steps, step)

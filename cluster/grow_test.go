@@ -598,6 +598,28 @@ func TestAMemberLostMidwayIsBroughtBackByUndo(t *testing.T) {
 	}
 }
 
+// What gives new nodes their votes is put in place only when all see them as
+// members, although it is tested while they are waited for.
+func TestVotesComeWhenNewNodesAreSeen(t *testing.T) {
+	w := running(t, 3, 5, nil)
+	p, err := w.planAdd(t, "n4", "n5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for _, s := range p.Steps {
+		for _, op := range s.Do.Ops {
+			if !seen && op.Kind == cluster.OpSwap && parsed(string(p.Blobs[op.Blob])).ExpectedVotes() > 3 {
+				t.Errorf("%s: votes are given before the new nodes are seen", s.ID)
+			}
+		}
+		seen = seen || s.Do.Want != nil && len(s.Do.Want.Members) == 5
+	}
+	if !seen {
+		t.Error("the new nodes are not waited for")
+	}
+}
+
 func TestAddTakesIDsThatWereNeverUsed(t *testing.T) {
 	w := running(t, 3, 4, nil)
 	v := w.view(t)

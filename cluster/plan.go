@@ -145,7 +145,7 @@ const (
 	OpSwap     OpKind = "swap"     // Path.new becomes Path, what was there becomes Path.bak; refused when Path is not Base
 	OpRestore  OpKind = "restore"  // Path as it was when the operation began; its .new and .bak too. With Unit, not where that did not run then and runs by now
 	OpStart    OpKind = "start"    // start Unit
-	OpStop     OpKind = "stop"     // stop Unit if it runs
+	OpStop     OpKind = "stop"     // stop Unit if it runs; with Name off, and do not start it at boot
 	OpEnable   OpKind = "enable"   // start Unit at boot
 	OpReset    OpKind = "reset"    // Unit active and enabled as it was when the operation began
 	OpBoot     OpKind = "boot"     // Unit enabled as it was when the operation began

@@ -186,7 +186,7 @@ op_stage() { # PATH BLOB BASE MODE
 }
 op_test() { # PATH BLOB
   [ -n "$2" ] || { check "$1"; return; }
-  install_file "$E/blobs/$2" "$1.new" 0644 && check "$1.new" && rm -f "$1.new"
+  check "$E/blobs/$2"
 }
 op_unstage() { rm -f "$1.new" "$1.new.tmp" "$1.tmp" "$1.bak.tmp"; }
 op_swap() { # PATH BLOB BASE
@@ -228,10 +228,12 @@ start() { # UNIT OPTION...
   fail "systemctl start $1 failed; its journal ends:
 $(journalctl -q -o cat --no-pager -n 12 -u "$1")"
 }
-op_stop() {
+op_stop() { # - - - - UNIT HOW: off, which takes a while as well, at the same time
+  local off=
+  [ "$6" != off ] || { op_disable "$@" & off=$!; }
   case $(systemctl is-active "$5") in
   active | activating | reloading | deactivating) systemctl stop "$5" ;;
-  esac
+  esac && { [ -z "$off" ] || wait "$off"; }
 }
 op_enable() { systemctl -q is-enabled "$5" 2>/dev/null || systemctl -q enable "$5"; } # enabling takes 0.3 s
 op_reset() { # - - - - UNIT: enabled and active as it was

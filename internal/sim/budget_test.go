@@ -95,3 +95,30 @@ func highest(counts map[string]int) int {
 	}
 	return n
 }
+
+// While a node is waited for, one node is asked again and again, and not all.
+func TestOneNodeIsAskedWhileAllWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls []sim.Call
+		w := sim.New("n1", "n2", "n3", "n4")
+		w.Record(&calls)
+		w.Time(1)
+		defer w.Close()
+		if err := w.Admin(1).Run(t.Context(), sim.Create("n1", "n2", "n3")); err != nil {
+			t.Fatal(err)
+		}
+		calls = nil
+		if err := w.Admin(1).Run(t.Context(), sim.Add("n4")); err != nil {
+			t.Fatal(err)
+		}
+		looks := map[string]int{}
+		for _, c := range calls {
+			if c.What == "runtime" {
+				looks[c.Node]++
+			}
+		}
+		if looks["n1"] < 8 || looks["n2"] > 6 || looks["n3"] > 6 || looks["n4"] > 6 {
+			t.Errorf("looks at the nodes: %v", looks)
+		}
+	})
+}

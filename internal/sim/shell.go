@@ -552,6 +552,9 @@ func (sh *shell) do(o cluster.Op) error {
 	case cluster.OpStart:
 		return sh.start(o.Unit)
 	case cluster.OpStop:
+		if o.Name == "off" {
+			return all(func() error { return sh.enable(o.Unit, false) }, func() error { return sh.stopUnit(o.Unit) })
+		}
 		return sh.stopUnit(o.Unit)
 	case cluster.OpEnable:
 		return sh.enable(o.Unit, true)

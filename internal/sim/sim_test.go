@@ -120,11 +120,11 @@ func TestEverySingleFault(t *testing.T) {
 func TestDefectsAreNoticed(t *testing.T) {
 	all := traces(t)
 	made := map[sim.Defect]string{
-		sim.NoLock: "add-2-3 3 undo, rival n1 0.0 1s", // both are planning
+		sim.NoLock: "add-2-3 5 undo, rival n1 0.2 1s", // both are planning
 		// Two rivals are done when one that had planned before comes to lock.
 		sim.NoLook:  "conf-sync-down 1 undo, freeze n1 2.0 15s, rival n1 2.0 1s, rival n1 2.0 1s",
 		sim.NoTest:  "conf-set-picky 1 undo",
-		sim.NoGuard: "add-2-3 1 undo, die n1 18.1 1s", // right before n3 gets its vote
+		sim.NoGuard: "add-2-3 3 undo, die n1 12.2 1s", // right before n3 gets its vote
 	}
 	for _, d := range sim.Defects() {
 		t.Run(string(d), func(t *testing.T) {
