@@ -546,7 +546,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 	var refused error
 	act := func(name string) error {
 		if step.Do.One { // each time that one is asked
-			refused = afresh(func() error {
+			refused = afresh(len(step.Do.Nodes), func() error {
 				if err := r.guard(ctx, step.Do, nil); err != nil {
 					return err
 				}
@@ -562,7 +562,7 @@ func (r *run) do(ctx context.Context, step Step) error {
 		}
 		return stepErr(name, step.What, err)
 	}
-	err := afresh(func() error {
+	err := afresh(len(step.Do.Nodes), func() error {
 		if !step.Do.One {
 			if err := r.guard(ctx, step.Do, nil); err != nil {
 				return err
@@ -631,14 +631,16 @@ func (r *run) overheard(ctx context.Context, a Act, said map[string]*Runtime) bo
 	}
 }
 
-// afresh has members asked again, a few times, when one of them took so long to
-// answer that what the others said may not be so any more: one may have been lost
-// meanwhile, and that be known to them by now.
-func afresh(ask func() error) error {
+// afresh has so many members asked again, a few times, when one of them took so
+// long to answer that what the others said may not be so any more: one may have
+// been lost meanwhile, and that be known to them by now. Where they are many they
+// are not all asked at a time, which takes as long each time.
+func afresh(members int, ask func() error) error {
+	patience := 500 * time.Millisecond * time.Duration(1+members/maxAnswers)
 	var err error
 	for range 3 {
 		began := time.Now()
-		if err = ask(); err != nil || time.Since(began) < 500*time.Millisecond {
+		if err = ask(); err != nil || time.Since(began) < patience {
 			break
 		}
 	}
@@ -1009,7 +1011,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		}
 		a.Nodes = slices.Concat(groups...)
 	}
-	err = afresh(func() error {
+	err = afresh(len(a.Nodes), func() error {
 		if err := u.guarded(ctx, a); err != nil || len(a.Nodes) == 0 {
 			return err
 		}

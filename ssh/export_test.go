@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"net"
-	"slices"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -48,8 +47,13 @@ func ParseConfig(text string) error {
 
 // EncodeRequest returns the whole frame.
 func EncodeRequest(id uint64, c Command) ([]byte, error) {
-	head, err := encodeRequest(id, c)
-	return slices.Concat(append([][]byte{head}, c.Stdin...)...), err
+	head, err := requestHead(id, c)
+	if err != nil {
+		return nil, err
+	}
+	var frame bytes.Buffer
+	err = writeRequest(&frame, head, c)
+	return frame.Bytes(), err
 }
 
 // Bootstrap returns the command that starts a shell, and what is then written to it before any request.

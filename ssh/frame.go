@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,31 +41,66 @@ func (c Command) input() int {
 	return n
 }
 
-// encodeRequest returns the frame for c up to c.Stdin, with which it ends.
-func encodeRequest(id uint64, c Command) ([]byte, error) {
-	parts := append([]string{c.Script}, c.Args...)
+// requestHead returns the first line of the frame for c.
+func requestHead(id uint64, c Command) (string, error) {
 	mode := "c"
 	if c.InShell {
 		mode = "s"
 	}
-	var head, body strings.Builder
-	for _, part := range parts {
+	var lengths strings.Builder
+	size := 0
+	for i := range 1 + len(c.Args) {
+		part := c.part(i)
 		if strings.ContainsRune(part, 0) {
-			return nil, errors.New("script or argument holds a NUL")
+			return "", errors.New("script or argument holds a NUL")
 		}
 		if len(part) > maxArgument {
-			return nil, fmt.Errorf("script or argument of %d bytes: %d is the limit; put it in Stdin", len(part), maxArgument)
+			return "", fmt.Errorf("script or argument of %d bytes: %d is the limit; put it in Stdin", len(part), maxArgument)
 		}
-		fmt.Fprintf(&head, " %d", len(part))
-		body.WriteString(part)
+		fmt.Fprintf(&lengths, " %d", len(part))
+		size += len(part)
 	}
-	if body.Len() == 0 {
-		return nil, errors.New("empty script")
+	if size == 0 {
+		return "", errors.New("empty script")
 	}
 	limit := strconv.FormatFloat(c.limit().Seconds(), 'f', -1, 64)
-	var frame bytes.Buffer
-	fmt.Fprintf(&frame, "r %d %s %s %d %d%s\n%s", id, mode, limit, body.Len(), c.input(), head.String(), body.String())
-	return frame.Bytes(), nil
+	return fmt.Sprintf("r %d %s %s %d %d%s\n", id, mode, limit, size, c.input(), lengths.String()), nil
+}
+
+// part is the script, and then an argument.
+func (c Command) part(i int) string {
+	if i == 0 {
+		return c.Script
+	}
+	return c.Args[i-1]
+}
+
+// maxWrite is how much is written at once: a connection keeps buffers of that size for as long as it lives.
+const maxWrite = 4 << 10
+
+// writeRequest writes the frame for c, whose first line is head. It has no more than maxWrite of it in memory: hundreds of
+// nodes may be sent the same long script at once.
+func writeRequest(w io.Writer, head string, c Command) error {
+	b := bufio.NewWriterSize(w, maxWrite)
+	text := func(s string) {
+		for len(s) > 0 {
+			n, _ := b.WriteString(s[:min(len(s), maxWrite)]) // an error stays for Flush
+			if n == 0 {
+				return
+			}
+			s = s[n:]
+		}
+	}
+	text(head)
+	for i := range 1 + len(c.Args) {
+		text(c.part(i))
+	}
+	for _, piece := range c.Stdin {
+		for part := range slices.Chunk(piece, maxWrite) {
+			_, _ = b.Write(part)
+		}
+	}
+	return b.Flush()
 }
 
 // answer is one reply frame.

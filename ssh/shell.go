@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,7 +106,7 @@ func startShell(ctx context.Context, host string, p *process, t timing, sudo boo
 // startProgram gives p a program for bash and returns what that prints, when it runs; if it does not, p is closed.
 func startProgram(ctx context.Context, p *process, program string, sudo bool) (*bufio.Reader, error) {
 	marker := "clusterctl-" + rand.Text()
-	r := bufio.NewReader(p.stdout)
+	r := bufio.NewReaderSize(p.stdout, 512) // for lines; what is long is read past it
 	type none = struct{}
 	_, err := await(ctx, func() (none, error) {
 		_, err := io.WriteString(p.stdin, programFor(marker, program))
@@ -196,7 +195,7 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 		return fail(ctx.Err())
 	default:
 	}
-	head, err := encodeRequest(s.lastID+1, c)
+	head, err := requestHead(s.lastID+1, c)
 	if err != nil {
 		return fail(err)
 	}
@@ -204,7 +203,7 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 	s.unanswered = true
 	s.busy.Store(true)
 	s.traffic.count(c)
-	go s.send(append([][]byte{head}, c.Stdin...))
+	go s.send(head, c)
 
 	lost := func(why error) (Result, error) { return Result{}, &LostError{Host: s.host, Sent: true, Err: why} }
 	late := time.NewTimer(c.limit() + time.Duration(c.input()/slowest)*time.Second + answerGrace)
@@ -231,20 +230,12 @@ func (s *Shell) Run(ctx context.Context, c Command) (Result, error) {
 	}
 }
 
-// maxWrite is how much is written at once: a connection keeps buffers of that size for as long as it lives.
-const maxWrite = 4 << 10
-
 // send writes a whole frame, also after Run has gone, or the next one would be taken for its rest.
-func (s *Shell) send(frame [][]byte) {
+func (s *Shell) send(head string, c Command) {
 	s.write.Lock()
 	defer s.write.Unlock()
-	for _, piece := range frame {
-		for part := range slices.Chunk(piece, maxWrite) {
-			if _, err := s.p.stdin.Write(part); err != nil {
-				s.closing() // read says why
-				return
-			}
-		}
+	if err := writeRequest(s.p.stdin, head, c); err != nil {
+		s.closing() // read says why
 	}
 }
 

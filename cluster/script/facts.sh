@@ -77,3 +77,4 @@ set -- /sys/kernel/dlm/*/
 if [ -s /var/lib/clusterctl/holder ] && ! flock -s -n /var/lib/clusterctl/lock true 2>/dev/null; then
   file holder /var/lib/clusterctl/holder
 fi
+file conf /etc/corosync/corosync.conf

@@ -1,5 +1,4 @@
 # Reads what a plan relies on of a node, beside what corosync says, and its journal.
-file conf /etc/corosync/corosync.conf
 [ -e /etc/corosync/authkey ]; put key $? ''
 run hashes sha256sum /etc/corosync/corosync.conf /etc/corosync/authkey
 for dir in /var/lib/clusterctl/op/*/; do
