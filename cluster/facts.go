@@ -213,7 +213,11 @@ func parseFacts(a *alike, node string, out []byte, sent, received time.Time) (*F
 		f.Skew = f.Clock.Sub(sent.Add(f.SkewErr))
 	}
 	f.Corosync = parseVersion(text("corosync"))
-	f.Conf = a.conf(sec["conf"])
+	if conf, read := sec["conf"]; read {
+		f.Conf = a.conf(conf)
+	} else {
+		f.Conf.Hash = Absent
+	}
 	f.Key = FileState{Exists: sec["key"].status == 0, Hash: Absent}
 	for line := range strings.Lines(text("hashes")) {
 		hash, path, _ := strings.Cut(strings.TrimSpace(line), " ")
