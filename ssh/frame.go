@@ -23,6 +23,8 @@ import (
 //
 //	a ID STATUS SIZE SIZE
 //	<the bytes of standard output> <the bytes of standard error>
+//
+// and empty lines come between answers.
 
 const heartbeat = "h\n"
 
@@ -113,6 +115,9 @@ type answer struct {
 // nothing to read.
 func readAnswer(r *bufio.Reader, begun func()) (answer, error) {
 	line, err := r.ReadSlice('\n')
+	for err == nil && len(line) == 1 {
+		line, err = r.ReadSlice('\n')
+	}
 	if err != nil {
 		if len(line) > 0 && errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

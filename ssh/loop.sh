@@ -54,6 +54,7 @@ _answer() {
 	if [[ $_out_whole ]]; then printf %s "$_out_text"; else head -c "$_out_size" "$_out"; fi
 	if [[ $_whole ]]; then printf %s "$_text"; else head -c "$_size" "$_err"; fi
 	rm -f "$_dir/$_id".*
+	echo # by now the answer is on its way, and this comes in a packet of its own: the client keeps the last one in memory
 }
 
 printf '\n%s\n' "$_marker"

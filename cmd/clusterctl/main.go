@@ -17,9 +17,9 @@ import (
 func main() { os.Exit(mainExit()) }
 
 // garbage is how many percent of what is in use may be garbage before it is
-// collected: half of Go's own value, since most of what is in use with hundreds of
-// nodes is in use until the end. A small cluster does not come to collect any.
-const garbage = 50
+// collected: a quarter of Go's own value, since most of what is in use with hundreds
+// of nodes is in use until the end. With a few nodes it costs too little to be seen.
+const garbage = 25
 
 // mainExit runs the command line. The first Ctrl-C cancels what is going on,
 // which then takes back what it did; the second one ends clusterctl at once.

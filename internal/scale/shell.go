@@ -53,6 +53,9 @@ func (n *node) serve(_ string, stdin io.Reader, stdout, _ io.Writer) uint32 {
 		if _, err := io.WriteString(stdout, fmt.Sprintf("a %s %d %d 0\n", words[1], status, len(out))+out); err != nil {
 			return 1
 		}
+		if _, err := io.WriteString(stdout, "\n"); err != nil {
+			return 1
+		}
 	}
 }
 
