@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +227,6 @@ func TestPmxcfsMayHang(t *testing.T) {
 	const hangs = `
 op_stop() { :; }
 systemctl() { :; }
-readlink() { echo /usr/bin/pmxcfs; }
 sleep() { SECONDS=$((SECONDS + 1)); }
 kill() { case "$1 $obeys" in -0*) [ -z "$dead" ] ;; -KILL*|*yes) dead=$1 ;; esac; }
 timeout() { while [ "$1" != pmxcfs ]; do shift; done; started=$((started + 1)); [ "$started" -gt "$stuck" ]; }
@@ -239,14 +239,54 @@ timeout() { while [ "$1" != pmxcfs ]; do shift; done; started=$((started + 1)); 
 		"it hangs all the time": {"stuck=9; by_itself echo done; echo $? $started", "1 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pid := filepath.Join(t.TempDir(), "pid")
-			if err := os.WriteFile(pid, []byte("1\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out := scripted(t, strings.ReplaceAll(cluster.ChangeScript, "/run/pve-cluster.pid", pid)+hangs+c.script, nil)
+			proc := processes(t, process{"1", "pmxcfs", "/usr/bin/pmxcfs", "/proc/self/ns/pid"})
+			out := scripted(t, strings.ReplaceAll(cluster.ChangeScript, "/proc/[0-9]*", proc+"/[0-9]*")+hangs+c.script, nil)
 			if got := strings.TrimSpace(string(out)); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// process is one as /proc has it: its number, its name, its program and its container.
+type process struct{ pid, comm, exe, container string }
+
+// processes is a /proc of processes.
+func processes(t *testing.T, all ...process) string {
+	t.Helper()
+	proc := t.TempDir()
+	for _, p := range all {
+		dir := filepath.Join(proc, p.pid)
+		if err := os.MkdirAll(filepath.Join(dir, "ns"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "comm"), []byte(p.comm+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, to := range map[string]string{"exe": p.exe, "ns/pid": p.container} {
+			if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return proc
+}
+
+// Every pmxcfs of the node ends, however it was started, and nothing else: no script
+// of that name, and not one in a container, which the node sees among its processes.
+func TestPmxcfsStartedByHandEnds(t *testing.T) {
+	proc := processes(t,
+		process{"12", "corosync", "/usr/sbin/corosync", "/proc/self/ns/pid"},
+		process{"34", "pmxcfs", "/usr/bin/pmxcfs", "/proc/self/ns/pid"},
+		process{"56", "pmxcfs", "/usr/bin/pmxcfs", "/proc/self/ns/net"},
+		process{"78", "pmxcfs", "/usr/bin/pmxcfs (deleted)", "/proc/self/ns/pid"},
+		process{"90", "pmxcfs", "/usr/bin/bash", "/proc/self/ns/pid"})
+	out := scripted(t, strings.ReplaceAll(cluster.ChangeScript, "/proc/[0-9]*", proc+"/[0-9]*")+`
+op_stop() { :; }
+kill() { [ "$1" != -0 ] || return; echo "$@"; }
+pmxcfs_ends
+echo $?`, nil)
+	if got := strings.Fields(string(out)); !slices.Equal(got, []string{"34", "78", "0"}) {
+		t.Errorf("ended, and status: %q", got)
 	}
 }

@@ -426,16 +426,20 @@ $(journalctl -q -o cat --no-pager -n 12 -u pve-cluster)"; return; }
   out=$(cd / && timeout 100 pvecm updatecerts --force 2>&1) || { fail "pvecm updatecerts: ${out##*$'\n'}"; return; }
   systemctl -q try-reload-or-restart pvedaemon pveproxy 2>/dev/null || :
 }
-pmxcfs_ends() { # also one that was started without its unit
-  local pid= end=$((SECONDS + 20))
+pmxcfs_ends() { # also those that were started without its unit, but none in a container
+  local each name pids=() pid end=$((SECONDS + 20))
   op_stop '' '' '' '' pve-cluster || return
-  { read -r pid </run/pve-cluster.pid; } 2>/dev/null
-  [ -n "$pid" ] && [[ $(readlink "/proc/$pid/exe") == */pmxcfs* ]] || return 0
-  kill "$pid"
-  while kill -0 "$pid" 2>/dev/null; do # it may hang on its way out; its unit kills it as soon
-    [ "$SECONDS" -lt $((end - 10)) ] || kill -KILL "$pid" 2>/dev/null
-    [ "$SECONDS" -lt "$end" ] || { fail "pmxcfs (process $pid) does not end"; return; }
-    sleep 0.1
+  for each in /proc/[0-9]*; do
+    { read -r name <"$each/comm"; } 2>/dev/null && [ "$name" = pmxcfs ] && [ "$each/ns/pid" -ef /proc/self/ns/pid ] || continue
+    [[ $(readlink "$each/exe") != */pmxcfs* ]] || pids+=("${each##*/}")
+  done
+  for pid in "${pids[@]}"; do
+    kill "$pid"
+    while kill -0 "$pid" 2>/dev/null; do # it may hang on its way out; its unit kills it as soon
+      [ "$SECONDS" -lt $((end - 10)) ] || kill -KILL "$pid" 2>/dev/null
+      [ "$SECONDS" -lt "$end" ] || { fail "pmxcfs (process $pid) does not end"; return; }
+      sleep 0.1
+    done
   done
 }
 by_itself() { # COMMAND...: what it does to /etc/pve is done to the database of a node without a cluster
