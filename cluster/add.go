@@ -206,6 +206,7 @@ type adding struct {
 	facts []*Facts
 	key   []byte
 	old   []string // nodes of Proxmox VE that have the database of another cluster
+	ha    []string // nodes of Proxmox VE that run HA, which is the cluster's when they have joined
 }
 
 // all plans that the nodes join. Up to three nodes with a vote that is one at a
@@ -220,12 +221,17 @@ func (a *adding) all(nodes []corosyncconf.Node) error {
 		if p := a.facts[i].PVE; p != nil && p.Conf.Exists {
 			a.old = append(a.old, n.Name)
 		}
+		if u := a.facts[i].Units; a.v.pve() && (u[lrmUnit].Running() || u[crmUnit].Running()) {
+			a.ha = append(a.ha, n.Name)
+		}
 	}
 	if len(running) > 0 {
 		a.plan.Steps = append(a.plan.Steps, stopDefault(running))
 	}
 	if len(a.old) > 0 {
-		a.plan.Steps = append(a.plan.Steps, setAsidePmxcfs(a.old))
+		aside := setAsidePmxcfs(a.old)
+		aside.Undo = a.rousing(aside.Undo, a.old)
+		a.plan.Steps = append(a.plan.Steps, aside)
 	}
 	a.plan.freshCIB(a.facts)
 	equal := a.v.Conf.Config().Quorum.LastManStanding
@@ -429,11 +435,13 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		a.roll.nodes = append(slices.Clone(a.roll.nodes), n.Name)
 		a.roll.members = append(slices.Clone(a.roll.members), Member{n.Name, n.ID})
 	}
-	a.plan.Steps = append(a.plan.Steps, Step{
+	start := Step{
 		ID: a.roll.id("start"), What: "start corosync on " + andList(names) + " and see " + theirs(len(names), "it", "them") + " as members", Class: ClassStart,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}, {Kind: OpEnable, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)}, // to enable it takes a while, in which it looks for the others
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
-	})
+	}
+	start.Undo = a.resting(start.Undo, names)
+	a.plan.Steps = append(a.plan.Steps, start)
 	if a.v.pve() {
 		join := joinPmxcfs(a.roll.id("pmxcfs"), a.plan.blob(a.roll.conf.Bytes()), false, names)
 		for i := range names {
@@ -445,6 +453,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		if first.Nodes = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(a.old, n) }); len(first.Nodes) == 0 {
 			join.Undo = join.Undo[1:]
 		}
+		join.Undo = a.resting(join.Undo, names)
 		a.plan.Steps = append(a.plan.Steps, join)
 	}
 	return nil
@@ -457,6 +466,7 @@ func (a *adding) prepare(nodes []corosyncconf.Node) Step {
 		Do:   Act{Nodes: namesOf(nodes)},
 		Undo: []Act{{Nodes: namesOf(nodes), Ops: []Op{{Kind: OpRestore, Path: KeyPath}, {Kind: OpRestore, Path: ConfPath}, {Kind: OpReset, Unit: "corosync"}}}},
 	}
+	step.Undo = a.rousing(step.Undo, slices.DeleteFunc(namesOf(nodes), func(n string) bool { return slices.Contains(a.old, n) }))
 	if a.key != nil {
 		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPut, Path: KeyPath, Blob: a.plan.blob(a.key), Mode: "0400"})
 	} else { // one that is there is of another cluster

@@ -70,6 +70,23 @@ func (a *adding) startHA(nodes []corosyncconf.Node) {
 	})
 }
 
+// resting has HA of new nodes brought to rest before acts that take a join back: with
+// pmxcfs of the cluster, and while corosync runs.
+func (a *adding) resting(acts []Act, names []string) []Act {
+	if names = both(names, a.ha); len(names) == 0 {
+		return acts
+	}
+	return append([]Act{{Nodes: names, Ops: append(haRest(), Op{Kind: OpDisarmed})}}, acts...)
+}
+
+// rousing has HA of new nodes run again after acts that have made them what they were.
+func (a *adding) rousing(acts []Act, names []string) []Act {
+	if names = both(names, a.ha); len(names) == 0 {
+		return acts
+	}
+	return append(acts, Act{Nodes: names, Ops: haRouse(), Soft: true})
+}
+
 // haStays refuses to stop corosync where HA cannot be brought to rest before: see
 // quiet. pve-ha-lrm ends only when no guest of it is left that is not frozen.
 func (v *View) haStays(ps *Problems, n *ViewNode) {
@@ -138,6 +155,9 @@ func (v *View) haGuests(ps *Problems, n *ViewNode) {
 // haRest brings HA of a node to rest, in the order in which its watchdog is let go.
 func haRest() []Op { return []Op{{Kind: OpQuiet, Unit: lrmUnit}, {Kind: OpQuiet, Unit: crmUnit}} }
 
+// haRouse starts HA of a node again where it ran when the operation began.
+func haRouse() []Op { return []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}} }
+
 // quiet are the steps that bring HA to rest on nodes, which has the watchdogs let
 // go, and the one that starts it again.
 func (v *View) quiet(nodes []string) (rest, back []Step) {
@@ -166,7 +186,7 @@ func (v *View) quiet(nodes []string) (rest, back []Step) {
 	if len(either) > 0 {
 		back = []Step{{
 			ID: "ha-back", What: "start HA again on " + andList(either), Class: ClassPrepare,
-			Do:   Act{Nodes: either, Ops: []Op{{Kind: OpRouse, Unit: crmUnit}, {Kind: OpRouse, Unit: lrmUnit}}, Soft: true},
+			Do:   Act{Nodes: either, Ops: haRouse(), Soft: true},
 			Undo: []Act{{Nodes: either, Ops: haRest()}},
 		}}
 	}
@@ -199,4 +219,9 @@ func (v *View) disarmed(s *Step) {
 	if v.pve() {
 		s.Do.Ops = append([]Op{{Kind: OpDisarmed}}, s.Do.Ops...)
 	}
+}
+
+// both are those of some names that are among others.
+func both(some, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(some), func(name string) bool { return !slices.Contains(others, name) })
 }

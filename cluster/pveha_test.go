@@ -196,6 +196,80 @@ func TestHAComesBackWithANodeThatLeft(t *testing.T) {
 	}
 }
 
+// HA that a node brings along is part of the cluster's once it has joined, and may have
+// the node reset. When the join is taken back it comes to rest first, and then runs as
+// before.
+func TestAnAddThatIsTakenBackBringsHAToRest(t *testing.T) {
+	for name, world := range map[string]func(*testing.T) (*world, cluster.AddSpec){
+		"a new node":                func(t *testing.T) (*world, cluster.AddSpec) { return virtual(t, 2, 3), cluster.AddSpec{} },
+		"with a cluster's /etc/pve": func(t *testing.T) (*world, cluster.AddSpec) { return returned(t), cluster.AddSpec{Force: true} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, spec := world(t)
+			w.Trouble = func(trouble string) {
+				if strings.Contains(trouble, "watchdog") {
+					t.Error(trouble)
+				}
+			}
+			n3 := w.Machine("n3")
+			p, err := w.planSpec(t, spec, "n3")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n3.Fail = func(n cluster.Note, o cluster.Op) error {
+				switch {
+				case n.Phase == cluster.Doing && o.Kind == cluster.OpPmxcfs && o.Name == "fresh":
+					n3.Guard()
+				case n.Phase == cluster.Doing && o.Kind == cluster.OpSwap && n3.Armed():
+					return errors.New("it has joined, and now it cannot get its vote")
+				}
+				return nil
+			}
+			var undone *cluster.UndoneError
+			if err := w.carryOut(t, p); !errors.As(err, &undone) {
+				t.Fatal(err)
+			}
+			for _, unit := range []string{"pve-ha-lrm", "pve-ha-crm"} {
+				if !n3.Active(unit) || !n3.Enabled(unit) {
+					t.Errorf("%s: active %v, enabled %v", unit, n3.Active(unit), n3.Enabled(unit))
+				}
+			}
+		})
+	}
+}
+
+// HA that was off on the node is off again.
+func TestAnAddThatIsTakenBackHasHAOffAgain(t *testing.T) {
+	w := virtual(t, 3, 3)
+	p, err := haPlans["delnode"](w.view(t))
+	w.goes(t, p, err)
+	n3 := w.Machine("n3")
+	n3.Guard()
+	if p, err = w.planAdd(t, "n3"); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(p.Steps, func(s cluster.Step) bool { return s.ID == "ha" })
+	p.Steps = append(p.Steps, cluster.Step{ID: "late", What: "what fails", Do: cluster.Act{Nodes: []string{"n1"}, Ops: []cluster.Op{{Kind: cluster.OpWritable}}}})
+	w.Machine("n1").Fail = func(n cluster.Note, _ cluster.Op) error {
+		if n.Step != "late" {
+			return nil
+		}
+		if !n3.Active("pve-ha-lrm") || !n3.Enabled("pve-ha-lrm") || !n3.Armed() {
+			t.Error("HA does not run on n3, or holds no watchdog: there is nothing to take back")
+		}
+		return errors.New("it broke")
+	}
+	var undone *cluster.UndoneError
+	if err := w.carryOut(t, p); at < 0 || !errors.As(err, &undone) {
+		t.Fatal(at, err)
+	}
+	for _, unit := range []string{"pve-ha-lrm", "pve-ha-crm"} {
+		if n3.Active(unit) || n3.Enabled(unit) {
+			t.Errorf("%s: active %v, enabled %v", unit, n3.Active(unit), n3.Enabled(unit))
+		}
+	}
+}
+
 // Where HA cannot be brought to rest, corosync is not stopped.
 func TestHAThatCannotComeToRestStandsAgainstAStop(t *testing.T) {
 	tests := []struct {

@@ -282,8 +282,8 @@ func (m *Machine) Facts() *cluster.Facts {
 	if m.pve != nil {
 		f.PVE = &cluster.PVE{Mounted: m.Active("pve-cluster"), Writable: m.writable(), Conf: cluster.FileState{Hash: cluster.Absent}}
 		f.PVE.Files, f.PVE.Homes = m.pve.shared()
-		f.PVE.LRM, f.PVE.LRMMode, f.PVE.Watchdog = "wait_for_agent_lock", "active", m.armed()
-		if m.armed() && m.Active("pve-ha-lrm") {
+		f.PVE.LRM, f.PVE.LRMMode, f.PVE.Watchdog = "wait_for_agent_lock", "active", m.Armed()
+		if m.Armed() && m.Active("pve-ha-lrm") {
 			f.PVE.LRM = "active"
 		}
 		if text := m.Published(); text != "" {

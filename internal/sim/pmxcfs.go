@@ -46,8 +46,8 @@ func (m *Machine) arm() {
 	}
 }
 
-// armed tells whether HA holds the watchdog.
-func (m *Machine) armed() bool { return m.pve != nil && m.pve.held }
+// Armed tells whether HA holds the watchdog.
+func (m *Machine) Armed() bool { return m.pve != nil && m.pve.held }
 
 // disarm has HA let the watchdog go when it has come to rest.
 func (m *Machine) disarm() {

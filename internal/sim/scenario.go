@@ -83,6 +83,7 @@ func Scenarios() []Scenario {
 		{Name: "pve-ha-conf-set-stop-all", Machines: 3, Members: 3, PVE: true, HA: true, Stops: true, Plan: ConfSet("totem", "netmtu", "1400")},
 		{Name: "pve-ha-conf-set-rolling", Machines: 3, Members: 3, PVE: true, HA: true, Plan: ConfSet("totem", "link_mode", "active")},
 		{Name: "pve-ha-delnode-3-2", Machines: 3, Members: 3, PVE: true, HA: true, Plan: Remove("n3")},
+		{Name: "pve-ha-add-2-3", Machines: 3, Members: 2, PVE: true, HA: true, Plan: Add("n3")},
 		{Name: "pve-conf-sync-down", Machines: 3, Members: 3, PVE: true, Down: "n3", Plan: Sync(""), Rivals: []Command{Sync(""), ConfSet("totem", "token", "9000")}},
 		{Name: "pve-migration", Machines: 3, Members: 3, PVE: true, Plan: Migrate("10.0.2.0/24"), Rivals: []Command{Migrate("10.0.1.0/24")}},
 		{Name: "restart", Machines: 3, Members: 3, Plan: Change("clusterctl restart --all", func(v *cluster.View) (*cluster.Plan, error) {

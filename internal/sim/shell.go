@@ -627,7 +627,7 @@ func (sh *shell) do(o cluster.Op) error {
 		}
 		return errors.New("/etc/pve cannot be written after half a minute")
 	case cluster.OpQuiet:
-		for waited := time.Duration(0); o.Unit == "pve-ha-lrm" && m.armed() && !m.writable(); waited += time.Second {
+		for waited := time.Duration(0); o.Unit == "pve-ha-lrm" && m.Armed() && !m.writable(); waited += time.Second {
 			if waited == time.Minute { // the watchdog does not wait for five
 				m.Crash()
 				sh.w.after(20*time.Second, m.Boot)
@@ -638,7 +638,7 @@ func (sh *shell) do(o cluster.Op) error {
 	case cluster.OpRouse:
 		return sh.rouse(o.Unit)
 	case cluster.OpDisarmed:
-		if m.armed() {
+		if m.Armed() {
 			return errors.New("its watchdog is held, and would reset it")
 		}
 		return sh.quick()
@@ -721,7 +721,7 @@ func (sh *shell) stopUnit(name string) error {
 		return err
 	}
 	if name == "corosync" && sh.m.corosync != nil {
-		if sh.m.armed() {
+		if sh.m.Armed() {
 			sh.w.trouble("corosync is stopped on %s, whose watchdog is held", sh.m.name)
 		}
 		if sh.m.Active("pacemaker") {
