@@ -41,6 +41,7 @@ func PlanAdd(s AddSpec, v *View, facts []*Facts, key []byte) (*Plan, error) {
 		s.free(&ps, f, conf)
 		s.usablePmxcfs(&ps, f)
 		guestless(&ps, f)
+		lostKeys(&ps, f, v.teller())
 	}
 	for _, p := range ps {
 		if p.Code == CodeExists { // what else could be said follows from it

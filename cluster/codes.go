@@ -61,6 +61,7 @@ const (
 	CodeLayout        Code = "layout"
 	CodePmxcfs        Code = "pmxcfs"
 	CodeGuests        Code = "guests"
+	CodeLogin         Code = "login"
 	CodeLeftover      Code = "leftover"
 	CodeMigration     Code = "migration"
 	CodeSharedStore   Code = "shared-storage"
@@ -186,6 +187,7 @@ func CodeTable() []CodeInfo {
 		{CodeLayout, Refused, "nodes of Proxmox VE and others in one cluster, or a command for Proxmox VE on another cluster"},
 		{CodePmxcfs, Refused, "Proxmox VE's cluster file system does not run, or cannot be written"},
 		{CodeGuests, Refused, "a node of Proxmox VE has guests whose configuration would be lost"},
+		{CodeLogin, Refused, "a key that lets someone log in to a node of Proxmox VE would be lost"},
 		{CodeLeftover, Refused, "what a node that left leaves behind in /etc/pve"},
 		{CodeMigration, Refused, "what Proxmox VE's datacenter.cfg says of migration does not do what it seems to"},
 		{CodeSharedStore, Refused, "storage that a node which is separated would share with the cluster"},

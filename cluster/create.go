@@ -154,6 +154,7 @@ func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyn
 		usablePmxcfs(ps, f, "take it out of that cluster first")
 		if i > 0 {
 			guestless(ps, f)
+			lostKeys(ps, f, facts[0])
 		}
 	}
 	together(ps, facts)

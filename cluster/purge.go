@@ -62,7 +62,7 @@ func (l *leavings) look(name string) {
 		switch file {
 		case "priv/known_hosts":
 			l.knownHosts(file, name)
-		case "priv/authorized_keys":
+		case authorizedKeys:
 			l.authorizedKeys(file, name)
 		default:
 			l.sections(file, name)
@@ -289,64 +289,66 @@ func (l *leavings) report(ps *Problems, purge bool) {
 // purge is the step that removes what is no guest's; nil when there is nothing.
 // Files come before the directories, by which a node that has left is known.
 func (l *leavings) purge(p *Plan) []Step {
+	files, dirs := l.purged(p)
+	if len(files)+len(dirs) == 0 {
+		return nil
+	}
+	return []Step{{
+		ID: "purge", Class: ClassPrepare,
+		What: fmt.Sprintf("remove what /etc/pve has of %s: %s (cannot be undone; files are kept beside as .bak, directories on %s in %s)",
+			andList(l.names), andList(append(l.words(true), l.words(false)...)), l.on, PurgedDir),
+		Do: Act{Nodes: []string{l.on}, Ops: append(files, dirs...), Soft: true},
+	}}
+}
+
+// words say what a purge removes: directories, or what is in files.
+func (l *leavings) words(dirs bool) []string {
 	var words []string
 	for _, f := range l.found {
-		if f.what != "" && !slices.Contains(words, f.what) {
+		if f.what != "" && strings.HasPrefix(f.what, "/") == dirs && !slices.Contains(words, f.what) {
 			words = append(words, f.what)
 		}
 	}
-	if len(words) == 0 {
-		return nil
-	}
-	var ops []Op
+	return words
+}
+
+// purged are the operations of a purge, on files and on directories.
+func (l *leavings) purged(p *Plan) (files, dirs []Op) {
 	for _, file := range slices.Sorted(maps.Keys(l.files)) {
 		if was, is := l.pve.Files[file], l.files[file]; was != is {
-			ops = append(ops, Op{Kind: OpShare, Path: "/etc/pve/" + file, Blob: p.blob([]byte(is)), Base: Hash([]byte(was))})
+			files = append(files, Op{Kind: OpShare, Path: "/etc/pve/" + file, Blob: p.blob([]byte(is)), Base: Hash([]byte(was))})
 		}
 	}
 	for _, name := range l.names {
 		if guests, is := l.pve.Homes[name]; is && len(guests) == 0 {
-			ops = append(ops, Op{Kind: OpPurge, Name: name})
+			dirs = append(dirs, Op{Kind: OpPurge, Name: name})
 		}
 	}
-	return []Step{{
-		ID: "purge", Class: ClassPrepare,
-		What: fmt.Sprintf("remove what /etc/pve has of %s: %s (cannot be undone; files are kept beside as .bak, directories on %s in %s)", andList(l.names), andList(words), l.on, PurgedDir),
-		Do:   Act{Nodes: []string{l.on}, Ops: ops, Soft: true},
-	}}
+	return files, dirs
 }
 
 // purgeAlone are the steps of purge for nodes that left already: files first, which
 // are put back when one fails, then a directory each, which is not.
 func (l *leavings) purgeAlone(p *Plan) []Step {
 	var steps []Step
-	for _, s := range l.purge(p) {
-		ops := s.Do.Ops
-		dirs := slices.IndexFunc(ops, func(o Op) bool { return o.Kind == OpPurge })
-		if dirs < 0 {
-			dirs = len(ops)
-		}
-		s.Do.Soft = false
-		s.Do.Ops = ops[:dirs]
-		back := Act{Nodes: s.Do.Nodes}
-		for _, o := range slices.Backward(ops[:dirs]) {
+	on := []string{l.on}
+	files, dirs := l.purged(p)
+	if len(files) > 0 {
+		back := Act{Nodes: on}
+		for _, o := range slices.Backward(files) {
 			back.Ops = append(back.Ops, Op{Kind: OpShare, Path: o.Path, Blob: p.blob([]byte(l.pve.Files[strings.TrimPrefix(o.Path, "/etc/pve/")])), Base: o.Blob, Name: "back"})
 		}
-		if dirs > 0 {
-			s.Undo = []Act{back}
-			s.Stands = "files in /etc/pve no longer name " + andList(l.names)
-			steps = append(steps, s)
-		}
-		for i, o := range ops[dirs:] {
-			step := Step{
-				ID: fmt.Sprintf("purge-%d", i+1), What: "remove /etc/pve/nodes/" + o.Name, Class: ClassPrepare,
-				Do: Act{Nodes: s.Do.Nodes, Ops: []Op{o}}, Stands: "/etc/pve/nodes/" + o.Name + " is removed",
-			}
-			if len(steps) == 0 {
-				step.What = s.What
-			}
-			steps = append(steps, step)
-		}
+		steps = append(steps, Step{
+			ID: "purge", What: fmt.Sprintf("take %s out of /etc/pve: %s (each file is kept beside as .bak)", andList(l.names), andList(l.words(false))), Class: ClassPrepare,
+			Do: Act{Nodes: on, Ops: files}, Undo: []Act{back}, Stands: "files in /etc/pve no longer name " + andList(l.names),
+		})
+	}
+	for i, o := range dirs {
+		dir := "/etc/pve/nodes/" + o.Name
+		steps = append(steps, Step{
+			ID: fmt.Sprintf("purge-%d", i+1), What: fmt.Sprintf("remove %s (cannot be undone; it is kept on %s in %s)", dir, l.on, PurgedDir), Class: ClassPrepare,
+			Do: Act{Nodes: on, Ops: []Op{o}}, Stands: dir + " is removed",
+		})
 	}
 	return steps
 }

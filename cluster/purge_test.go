@@ -224,6 +224,39 @@ func TestPurgeOfANodeThatLeftFails(t *testing.T) {
 	}
 }
 
+// What is put back when it fails is not called final, and what is not, is. Once
+// nothing is left, the node is as unknown as any other.
+func TestPurgeOfANodeThatLeftSaysWhatIsFinal(t *testing.T) {
+	w := left(t)
+	w.Machine("n1").SetShared("storage.cfg", "")
+	w.Machine("n1").SetShared("jobs.cfg", "")
+	w.Machine("n1").SetShared("priv/known_hosts", "")
+	w.Machine("n1").SetShared("priv/authorized_keys", "ssh-rsa A3 root@n3\n")
+	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
+	w.goes(t, p, err)
+	spec := cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}
+	p, err = cluster.PlanDelete(spec, w.view(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var what []string
+	for _, s := range p.Steps {
+		what = append(what, s.What)
+	}
+	want := []string{
+		"take n3 out of /etc/pve: the name in HA group all, the name in HA rule near, its key in authorized_keys and the replication job 100-0 (each file is kept beside as .bak)",
+		"remove /etc/pve/nodes/n3 (cannot be undone; it is kept on n1 in /var/lib/clusterctl/purged)",
+	}
+	if diff := cmp.Diff(want, what); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	w.goes(t, p, nil)
+	_, err = cluster.PlanDelete(spec, w.view(t))
+	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeNoSuchNode || ps[0].Remedy != "the cluster has n1, n2 and n4" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // One pmxcfs that does not answer hides no node that has left.
 func TestPurgeOfANodeThatLeftWithAPmxcfsDown(t *testing.T) {
 	w := virtual(t, 3, 3)

@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +44,10 @@ type PVEPeer struct {
 	Name   string `json:"name"`
 	Online bool   `json:"online"` // its pmxcfs is connected
 }
+
+// authorizedKeys is where Proxmox VE keeps the keys that root is logged in with, below
+// /etc/pve: /root/.ssh/authorized_keys is a link to it.
+const authorizedKeys = "priv/authorized_keys"
 
 // killed is the exit status of a command that timeout has killed.
 const killed = 137
@@ -192,6 +199,16 @@ func (v *View) publishers() []string {
 	return may
 }
 
+// teller is a member that tells what is in /etc/pve; nil: none does.
+func (v *View) teller() *Facts {
+	for _, name := range v.publishers() {
+		if f := v.node(name).Facts; f.PVE.Files != nil {
+			return f
+		}
+	}
+	return nil
+}
+
 // publishers are those of the members that carry the file now.
 func (r *rollout) publishers() []string {
 	return slices.DeleteFunc(r.view.publishers(), func(name string) bool { return !slices.Contains(membersOf(r.members), name) })
@@ -275,6 +292,41 @@ func guestless(ps *Problems, f *Facts) {
 	if n := len(f.PVE.Guests); n > 0 {
 		ps.add(CodeGuests, f.Node, "move them to the cluster by backup and restore, or make this node the first one",
 			"it has %s (%s), whose configuration would be lost: /etc/pve of a node that joins gives way to that of the cluster", count(n, "guest"), andList(f.PVE.Guests))
+	}
+}
+
+// sshKey is a line of authorized_keys: the kind of the key, the key and its comment.
+// What stands before may have blanks.
+var sshKey = regexp.MustCompile(`^(?:[^#\s].*\s)?((?:sk-)?(?:ssh|ecdsa)-\S+)\s+(AAAA\S+)[ \t]*(.*?)\s*$`)
+
+// sshKeys are the keys in authorized_keys of /etc/pve, and what to call each.
+func (p *PVE) sshKeys() (keys, names []string) {
+	for line := range strings.Lines(p.Files[authorizedKeys]) {
+		if m := sshKey.FindStringSubmatch(line); m != nil {
+			keys = append(keys, m[2])
+			names = append(names, cmp.Or(m[3], m[1]+" ..."+m[2][max(0, len(m[2])-12):]))
+		}
+	}
+	return keys, names
+}
+
+// lostKeys warns of keys with which people log in to a node that joins, and which the
+// cluster does not have, as one of its nodes tells: authorized_keys is in /etc/pve.
+func lostKeys(ps *Problems, f, member *Facts) {
+	if f.PVE == nil || member == nil || member.PVE == nil || !member.PVE.Mounted {
+		return
+	}
+	keys, names := f.PVE.sshKeys()
+	known, _ := member.PVE.sshKeys()
+	var lost []string
+	for i, key := range keys {
+		if key != f.PVE.Key && !slices.Contains(known, key) { // its own is added to the cluster's
+			lost = append(lost, names[i])
+		}
+	}
+	if n := len(lost); n > 0 {
+		ps.warn(CodeLogin, f.Node, fmt.Sprintf("put %s into /etc/pve/%s on %s before, or, for this node alone, into /root/.ssh/authorized_keys2 there", theirs(n, "its line", "their lines"), authorizedKeys, member.Node),
+			"the %s of %s %s in its authorized_keys alone, which gives way to the cluster's: nobody logs in there with %s then", theirs(n, "key", "keys"), andList(lost), theirs(n, "is", "are"), theirs(n, "it", "them"))
 	}
 }
 

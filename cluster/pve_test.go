@@ -150,6 +150,43 @@ func TestPVEHasInterfaceSectionsForAllLinksOrNone(t *testing.T) {
 	}
 }
 
+// A key that only the node knows that joins lets nobody in there any more: that is
+// told before.
+func TestPVEKeysThatAreLostByJoiningAreTold(t *testing.T) {
+	const theirs = "ssh-rsa AAAA1 root@n1\nssh-ed25519 AAAA2 admin@desk\n"
+	for name, c := range map[string]struct{ has, want string }{
+		"none":                   {"", ""},
+		"one that all have":      {"ssh-ed25519 AAAA2 another@name\n", ""},
+		"its own":                {"ssh-rsa AAAA3 root@n3\n", ""},
+		"a comment":              {"# ssh-rsa AAAA9 gone@long\n", ""},
+		"one":                    {"ssh-ed25519 AAAA4 me@laptop\n" + theirs, "the key of me@laptop is in its authorized_keys alone, which gives way to the cluster's: nobody logs in there with it then"},
+		"some, one without name": {"from=\"10.0.0.0/8\",command=\"ls -l\" ecdsa-sha2-nistp256 AAAA5 backup job\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH\n", "the keys of backup job and ssh-ed25519 ...I1NTE5AAAAIH are in its authorized_keys alone, which gives way to the cluster's: nobody logs in there with them then"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := virtual(t, 2, 3)
+			w.Machine("n1").SetShared("priv/authorized_keys", theirs)
+			w.Machine("n3").SetShared("priv/authorized_keys", c.has)
+			v, f := w.view(t), w.Machine("n3").Facts()
+			f.PVE.Key = "AAAA3"
+			spec := cluster.AddSpec{}
+			spec.Nodes, _ = cluster.ParseNodes([]string{"n3"})
+			p, err := cluster.PlanAdd(spec, v, []*cluster.Facts{f}, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, n := range p.Notes {
+				if n.Code == cluster.CodeLogin && n.Node == "n3" && n.Severity == cluster.Warning {
+					told = append(told, n.Message)
+				}
+			}
+			if got := strings.Join(told, "\n"); got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestPVEIsAsItWasAfterAFailedJoin(t *testing.T) {
 	w := virtual(t, 2, 3)
 	p, err := w.planAdd(t, "n3")
