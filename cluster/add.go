@@ -437,7 +437,7 @@ func (a *adding) list(nodes []corosyncconf.Node, equal bool) error {
 		a.roll.members = append(slices.Clone(a.roll.members), Member{n.Name, n.ID})
 	}
 	start := Step{
-		ID: a.roll.id("start"), What: "start corosync on " + andList(names) + " and see " + theirs(len(names), "it", "them") + " as members", Class: ClassStart,
+		ID: a.roll.id("start"), What: "start corosync on " + andList(names) + " and see " + theirs(len(names), "it as a member", "them as members"), Class: ClassStart,
 		Do:   Act{Nodes: names, Ops: []Op{{Kind: OpStart, Unit: "corosync"}, {Kind: OpEnable, Unit: "corosync"}}, Want: a.roll.want(a.roll.conf)}, // to enable it takes a while, in which it looks for the others
 		Undo: []Act{{Nodes: names, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}, Want: gone}},
 	}

@@ -265,5 +265,8 @@ func (n *ViewNode) shell(command string) string {
 	if user, _, ok := strings.Cut(to, "@"); ok && slices.Contains(n.Reach.Addresses, n.Name) {
 		to = user + "@" + n.Name
 	}
+	if strings.Contains(command, ";") {
+		command = "'" + command + "'"
+	}
 	return "ssh " + port + to + " " + command
 }

@@ -32,6 +32,9 @@ func (d *diagnosis) pmxcfs() {
 		case !p.Conf.Exists:
 			tells(d.add(rankHung, CodePmxcfs, n, "start it anew: it then joins the others, by the corosync.conf that they have; if it stays so, set its database aside, and start it again",
 				"there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)).Command = n.shell("systemctl restart pve-cluster")
+		case n.Facts.apart():
+			tells(d.add(rankHung, CodePmxcfs, n, "end it, and start the one of its unit, which joins the others: what was changed by itself may be lost then, or be taken by all, if that was more",
+				"pmxcfs is by itself there, although corosync runs in the cluster: the other nodes have another /etc/pve"), "local mode").Command = n.shell(rejoin)
 		case p.Conf.Hash == local.Hash || p.Conf.Hash == Hash(d.v.Conf.Bytes()):
 			if !p.Writable && n.Facts.Runtime.Quorum.Quorate {
 				tells(d.add(rankHung, CodePmxcfs, n, "wait some seconds; if it stays so, start pmxcfs anew", "corosync is quorate there, but /etc/pve cannot be written"),

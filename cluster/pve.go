@@ -123,6 +123,28 @@ func (p *PVE) answers(ps *Problems, node string) bool {
 	return p.Mounted
 }
 
+// apart tells whether pmxcfs is by itself although corosync runs: one of a cluster that
+// can be written knows its nodes. What is put there, no other node gets.
+func (f *Facts) apart() bool {
+	return f.UID == 0 && f.PVE != nil && f.PVE.Writable && len(f.PVE.Peers) == 0 && f.Units["corosync"].Running()
+}
+
+// joint checks that pmxcfs of a node where corosync runs is not by itself.
+func (f *Facts) joint(ps *Problems, node string) bool {
+	switch {
+	case !f.apart():
+		return true
+	case !f.PVE.Conf.Exists:
+		ps.add(CodePmxcfs, node, "clusterctl doctor", "there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)
+	default:
+		ps.add(CodePmxcfs, node, rejoin, "pmxcfs is by itself there, although corosync runs in the cluster: the other nodes have another /etc/pve")
+	}
+	return false
+}
+
+// rejoin has a pmxcfs that was started without its unit give way to that of the unit.
+const rejoin = "pkill -x pmxcfs; systemctl restart pve-cluster"
+
 // pve tells whether the cluster is one of Proxmox VE.
 func (v *View) pve() bool {
 	return slices.ContainsFunc(v.reached(), func(f *Facts) bool { return f.PVE != nil })
@@ -169,7 +191,7 @@ func (v *View) published(ps *Problems) {
 			continue
 		}
 		switch p := n.Facts.PVE; {
-		case !p.answers(ps, n.Name):
+		case !p.answers(ps, n.Name), !n.Facts.joint(ps, n.Name):
 		case n.Facts.UID == 0 && p.Conf.Hash != want:
 			ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not what the cluster runs", PVEConfPath, p.Version)
 		case p.Writable:
@@ -185,8 +207,9 @@ func (v *View) published(ps *Problems) {
 func (v *View) publishers() []string {
 	var can, may []string
 	for _, m := range v.members(nil) {
-		switch p := v.Nodes[v.find(m.Name)].Facts.PVE; {
-		case p == nil || !p.Mounted:
+		f := v.Nodes[v.find(m.Name)].Facts
+		switch p := f.PVE; {
+		case p == nil || !p.Mounted || f.apart():
 		case p.Writable:
 			can = append(can, m.Name)
 		default:
@@ -320,7 +343,7 @@ func lostKeys(ps *Problems, f, member *Facts) {
 	known, _ := member.PVE.sshKeys()
 	var lost []string
 	for i, key := range keys {
-		if key != f.PVE.Key && !slices.Contains(known, key) { // its own is added to the cluster's
+		if key != f.PVE.Key && names[i] != "root@"+f.Node && !slices.Contains(known, key) { // its own is added to the cluster's
 			lost = append(lost, names[i])
 		}
 	}

@@ -157,7 +157,7 @@ func TestPVEKeysThatAreLostByJoiningAreTold(t *testing.T) {
 	for name, c := range map[string]struct{ has, want string }{
 		"none":                   {"", ""},
 		"one that all have":      {"ssh-ed25519 AAAA2 another@name\n", ""},
-		"its own":                {"ssh-rsa AAAA3 root@n3\n", ""},
+		"its own":                {"ssh-rsa AAAA3 root@desk\nssh-rsa AAAA6 root@n3\n", ""},
 		"a comment":              {"# ssh-rsa AAAA9 gone@long\n", ""},
 		"one":                    {"ssh-ed25519 AAAA4 me@laptop\n" + theirs, "the key of me@laptop is in its authorized_keys alone, which gives way to the cluster's: nobody logs in there with it then"},
 		"some, one without name": {"from=\"10.0.0.0/8\",command=\"ls -l\" ecdsa-sha2-nistp256 AAAA5 backup job\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH\n", "the keys of backup job and ssh-ed25519 ...I1NTE5AAAAIH are in its authorized_keys alone, which gives way to the cluster's: nobody logs in there with them then"},
@@ -366,6 +366,37 @@ func TestPVEThatDiffersIsBroughtInLine(t *testing.T) {
 	p, err = cluster.PlanSync(cluster.SyncSpec{}, w.view(t), nil)
 	w.goes(t, p, err)
 	w.published(t, "n1", "n2", "n3")
+}
+
+// A pmxcfs that was started by itself keeps to itself what is written there: nothing
+// is put into that one, or changed while it runs.
+func TestPVEByItselfIsToldAndNotWrittenTo(t *testing.T) {
+	w := virtual(t, 3, 3)
+	w.Machine("n1").Part()
+	alone := func(ps cluster.Problems) bool {
+		return len(ps) == 1 && ps[0].Code == cluster.CodePmxcfs && ps[0].Node == "n1" && strings.Contains(ps[0].Message, "by itself") &&
+			ps[0].Remedy == "pkill -x pmxcfs; systemctl restart pve-cluster"
+	}
+	_, err := cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
+	if !alone(cluster.ProblemsOf(err)) {
+		t.Errorf("conf set: %v", err)
+	}
+	if ps := cluster.NewStatus(w.view(t)).Problems; !alone(ps) {
+		t.Errorf("status: %v", ps)
+	}
+	old := w.Machine("n2").Published()
+	w.Machine("n2").Publish(old + "# by hand\n")
+	p, err := cluster.PlanSync(cluster.SyncSpec{}, w.view(t), nil)
+	w.goes(t, p, err)
+	for _, name := range []string{"n2", "n3"} {
+		if w.Machine(name).Published() != old {
+			t.Errorf("%s has\n%s", name, w.Machine(name).Published())
+		}
+	}
+	p, err = cluster.PlanSync(cluster.SyncSpec{}, w.view(t), nil)
+	if err != nil || len(p.Steps) > 0 || !alone(p.Notes) {
+		t.Errorf("conf sync of what is by itself: %v, %v", p, err)
+	}
 }
 
 // Where pmxcfs does not run, there is nothing to tell of /etc/pve, and nothing to do.

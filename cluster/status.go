@@ -487,7 +487,7 @@ func diagnoseConfig(ps *Problems, v *View, s *Status, conf corosyncconf.Config) 
 		haResets(ps, n.Facts, n.Name)
 		if p := n.Facts.PVE; p != nil && n.active() {
 			switch {
-			case !p.answers(ps, n.Name):
+			case !p.answers(ps, n.Name), !n.Facts.joint(ps, n.Name):
 			case n.Facts.UID == 0 && p.Conf.Hash != Hash(v.Conf.Bytes()):
 				ps.add(CodeConfigDrift, n.Name, "clusterctl conf sync", "%s (version %d) is not that of the cluster (version %d)", PVEConfPath, p.Version, v.Conf.ConfigVersion())
 			case v.haOff(n.Facts) && n.Facts.Holder == nil:

@@ -242,7 +242,12 @@ func (sy *syncing) planFiles(p *Plan, truth *corosyncconf.File) {
 	}
 	v := sy.view
 	differs := func(f *Facts) bool {
-		return f.PVE != nil && f.PVE.Mounted && f.UID == 0 && f.PVE.Conf.Hash != Hash(truth.Bytes())
+		return f.PVE != nil && f.PVE.Mounted && f.UID == 0 && !f.apart() && f.PVE.Conf.Hash != Hash(truth.Bytes())
+	}
+	for _, n := range v.Nodes {
+		if n.Facts != nil && n.Facts.apart() {
+			p.Notes.warn(CodePmxcfs, n.Name, rejoin, "pmxcfs is by itself there, and does not get what the others have in /etc/pve")
+		}
 	}
 	switch {
 	case !slices.ContainsFunc(v.reached(), differs):

@@ -282,6 +282,7 @@ func (m *Machine) Facts() *cluster.Facts {
 	if m.pve != nil {
 		f.PVE = &cluster.PVE{Mounted: m.Active("pve-cluster"), Writable: m.writable(), Conf: cluster.FileState{Hash: cluster.Absent}}
 		f.PVE.Files, f.PVE.Homes = m.pve.shared()
+		f.PVE.Peers = m.pvePeers()
 		f.PVE.LRM, f.PVE.LRMMode, f.PVE.Watchdog = "wait_for_agent_lock", "active", m.Armed()
 		if m.Armed() && m.Active("pve-ha-lrm") {
 			f.PVE.LRM = "active"

@@ -77,6 +77,22 @@ func (m *Machine) Published() string {
 	return m.pve.db
 }
 
+// Part starts pmxcfs of the machine by itself, as `pmxcfs -l` does.
+func (m *Machine) Part() { m.pve.joined = false }
+
+// pvePeers are the nodes as pmxcfs knows them; none where it is by itself.
+func (m *Machine) pvePeers() []cluster.PVEPeer {
+	if !m.Active("pve-cluster") || !m.pve.joined {
+		return nil
+	}
+	var all []cluster.PVEPeer
+	for _, n := range m.w.config(m.pve.db).Nodes {
+		online := slices.ContainsFunc(m.joint(), func(o *Machine) bool { return o.name == n.Label() })
+		all = append(all, cluster.PVEPeer{Name: n.Label(), Online: online})
+	}
+	return all
+}
+
 // Publish gives /etc/pve another corosync.conf, by hand and without any rule.
 func (m *Machine) Publish(text string) {
 	for _, c := range m.corosync.members {
