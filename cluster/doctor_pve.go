@@ -30,8 +30,9 @@ func (d *diagnosis) pmxcfs() {
 			}
 		case !runs:
 		case !p.Conf.Exists:
-			tells(d.add(rankHung, CodePmxcfs, n, "start it anew: it then joins the others, by the corosync.conf that they have; if it stays so, set its database aside, and start it again",
-				"there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)).Command = n.shell("systemctl restart pve-cluster")
+			const db = "/var/lib/pve-cluster/config.db" // without one it takes the node's own corosync.conf over
+			tells(d.add(rankHung, CodePmxcfs, n, "start it without its database, which is kept beside: it then joins the others, and has what they have in /etc/pve; what it had by itself can be looked up in the database",
+				"there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)).Command = n.shell("systemctl stop pve-cluster; mv " + db + " " + db + ".bak; systemctl start pve-cluster")
 		case n.Facts.apart():
 			tells(d.add(rankHung, CodePmxcfs, n, "end it, and start the one of its unit, which joins the others: what was changed by itself may be lost then, or be taken by all, if that was more",
 				"pmxcfs is by itself there, although corosync runs in the cluster: the other nodes have another /etc/pve"), "local mode").Command = n.shell(rejoin)
