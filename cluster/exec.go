@@ -749,7 +749,11 @@ func (r *run) guard(ctx context.Context, a Act, u *undoing) error {
 		}
 		return nil
 	})
-	for name, own := range members {
+	for _, name := range a.Nodes {
+		own, had := members[name]
+		if !had {
+			continue
+		}
 		others := func(ms []quorum.Member) bool {
 			return !slices.ContainsFunc(ms, func(m quorum.Member) bool {
 				return slices.ContainsFunc(own, func(o quorum.Member) bool { return o.NodeID == m.NodeID })
