@@ -165,7 +165,7 @@ func (s CreateSpec) examine(ps *Problems, facts []*Facts) (CreateSpec, []corosyn
 // stopDefault is the step that stops what a distribution starts by itself.
 func stopDefault(nodes []string) Step {
 	return Step{
-		ID: "quiet", What: "stop corosync's default configuration on " + andList(nodes), Class: ClassStop,
+		ID: "quiet", What: "stop corosync on " + andList(nodes) + ", which runs another configuration", Class: ClassStop,
 		Do:   Act{Nodes: nodes, Ops: []Op{{Kind: OpStop, Unit: "pacemaker"}, {Kind: OpStop, Unit: "corosync"}}},
 		Undo: []Act{{Nodes: nodes, Ops: []Op{{Kind: OpReset, Unit: "corosync"}, {Kind: OpReset, Unit: "pacemaker"}}}},
 	}
