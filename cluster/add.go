@@ -467,6 +467,7 @@ func (a *adding) prepare(nodes []corosyncconf.Node) Step {
 		Do:   Act{Nodes: namesOf(nodes)},
 		Undo: []Act{{Nodes: namesOf(nodes), Ops: []Op{{Kind: OpRestore, Path: KeyPath}, {Kind: OpRestore, Path: ConfPath}, {Kind: OpReset, Unit: "corosync"}}}},
 	}
+	step.Undo = a.resting(step.Undo, namesOf(nodes)) // one that restarts meanwhile starts corosync by itself
 	step.Undo = a.rousing(step.Undo, slices.DeleteFunc(namesOf(nodes), func(n string) bool { return slices.Contains(a.old, n) }))
 	if a.key != nil {
 		step.Do.Ops = append(step.Do.Ops, Op{Kind: OpPut, Path: KeyPath, Blob: a.plan.blob(a.key), Mode: "0400"})

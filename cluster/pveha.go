@@ -73,10 +73,12 @@ func (a *adding) startHA(nodes []corosyncconf.Node) {
 // resting has HA of new nodes brought to rest before acts that take a join back: with
 // pmxcfs of the cluster, and while corosync runs.
 func (a *adding) resting(acts []Act, names []string) []Act {
-	if names = both(names, a.ha); len(names) == 0 {
-		return acts
+	if len(both(names, a.ha)) > 0 {
+		for i := range acts { // each of them: it may be repeated where the node has restarted, with HA
+			acts[i].Ops = slices.Concat(haRest(), []Op{{Kind: OpDisarmed}}, acts[i].Ops)
+		}
 	}
-	return append([]Act{{Nodes: names, Ops: append(haRest(), Op{Kind: OpDisarmed})}}, acts...)
+	return acts
 }
 
 // rousing has HA of new nodes run again after acts that have made them what they were.
