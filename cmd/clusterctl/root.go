@@ -55,7 +55,12 @@ func Run(ctx context.Context, env Env) int {
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
-	err := root.ExecuteContext(ctx)
+	running, end := context.WithCancel(ctx)
+	err := root.ExecuteContext(running)
+	end() // a question may be open still, of a node that is not needed any more
+	if a.streams != nil {
+		a.streams.Answered()
+	}
 	for _, d := range a.dialers {
 		_ = d.Close()
 	}

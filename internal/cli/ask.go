@@ -67,6 +67,12 @@ func (s *Streams) password(ctx context.Context, prompt string) ([]byte, error) {
 	return secret, err
 }
 
+// Answered waits until no question is open any more.
+func (s *Streams) Answered() {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+}
+
 // ask shows a prompt and reads the answer, with the progress display out of the
 // way. When ctx ends first, read is left behind: a read from a terminal cannot
 // be broken off.

@@ -70,7 +70,7 @@ func TestPasswordGivesTheTerminalBackWhenItsContextEnds(t *testing.T) {
 	terminal, _ := pty(t)
 	s := &cli.Streams{In: terminal, Err: new(bytes.Buffer), InTTY: true, ErrTTY: true}
 	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error)
+	failed := make(chan error, 1)
 	go func() {
 		_, err := s.Password(ctx, "password: ")
 		failed <- err
@@ -79,10 +79,11 @@ func TestPasswordGivesTheTerminalBackWhenItsContextEnds(t *testing.T) {
 		runtime.Gosched()
 	}
 	cancel()
+	s.Answered()
+	if !echoes(t, terminal) {
+		t.Error("the terminal was without echo when all was answered")
+	}
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
-	}
-	if !echoes(t, terminal) {
-		t.Error("the terminal was left without echo")
 	}
 }
