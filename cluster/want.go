@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -33,6 +34,7 @@ func (r *run) await(ctx context.Context, w Want) error {
 // and the others when that one does, or now and then: what comes to one comes to
 // all, and each look takes processor time that corosync may need.
 func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
 	defer cancel()
 	names := r.names()
@@ -48,6 +50,15 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 		for began, pause := time.Now(), pollFirst; len(left) > 0 && time.Since(began) < every; pause = min(2*pause, pollLast) {
 			select {
 			case <-ctx.Done():
+				if whole.Err() == nil { // what most of them said is a while ago
+					last, cancel := context.WithTimeout(whole, pollAll)
+					err := a.look(last, left)
+					cancel()
+					if err != nil {
+						return a.said, err
+					}
+					left = slices.DeleteFunc(left, a.sees)
+				}
 				return a.said, each(left, func(m Member) error {
 					n, err := r.node(ctx, m.Name)
 					if err != nil {
@@ -92,7 +103,9 @@ func (a *awaiting) look(ctx context.Context, members []Member) error {
 			return nodeErr(m.Name, err)
 		}
 		rt, err := n.Runtime(ctx)
-		missing := "corosync has not answered"
+		a.mu.Lock()
+		missing := cmp.Or(a.unseen[m.Name], "corosync has not answered")
+		a.mu.Unlock()
 		switch {
 		case lostConnection(err) || err != nil && ctx.Err() == nil:
 			return nodeErr(m.Name, err)
