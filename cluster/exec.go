@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,9 @@ func undoLimit(steps []Step) time.Duration {
 		for _, act := range s.Undo {
 			if l := timeLimit(act.Ops); l > stepTimeout {
 				limit += l
+			}
+			if len(act.Carry) > 0 { // see bringOver
+				limit += moveTimeout
 			}
 		}
 	}
@@ -1015,11 +1019,14 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		}
 		a.Nodes = slices.Concat(groups...)
 	}
+	if err := u.bringOver(ctx, step, name, a); err != nil {
+		return true, err
+	}
 	err = afresh(len(a.Nodes), func() error {
 		if err := u.guarded(ctx, a); err != nil || len(a.Nodes) == 0 {
 			return err
 		}
-		return cmp.Or(u.guardStop(ctx, stop), u.bringOver(ctx, step, name, a), u.carried(ctx, a))
+		return cmp.Or(u.guardStop(ctx, stop), u.carried(ctx, a))
 	})
 	if err != nil {
 		return true, err
@@ -1163,42 +1170,98 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 	}
 }
 
-// bringOver restarts, one after the other, members that run none of the links that
-// are to carry the cluster: they were apart from the others in the reload that brought
-// these, and no reload brings the others' links to them alone. They come back by the
-// file that they have by now, if quorum does without them and nothing fences them.
+// bringOver restarts a member that runs none of the links that are to carry the
+// cluster: it was apart from the others in the reload that brought these, and no reload
+// brings it the others' link. It comes back by the file that it has by now, if it gets
+// there on such a link, quorum does without it and nothing has it fenced. Of several
+// such members none would meet the others.
 func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) error {
-	if len(a.Carry) == 0 || a.Want == nil {
+	if len(a.Carry) == 0 || a.Want == nil || len(a.Nodes) == 0 {
 		return nil
 	}
+	members := slices.DeleteFunc(slices.Clone(a.Want.Members), func(m Member) bool { return u.isFailed(m.Name) })
 	carries := func(l quorum.Link) bool { return slices.Contains(a.Carry, l.Number) }
-	for _, m := range a.Want.Members {
-		rt, err := u.up(ctx, m.Name)
-		if err != nil || rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0 || slices.ContainsFunc(rt.Links.Links, carries) {
-			continue
+	var over Member
+	var said *Runtime
+	others := map[Member]*Runtime{}
+	for i, is := range u.ask(ctx, members) {
+		switch rt := is.rt; {
+		case is.err != nil || rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0:
+		case slices.ContainsFunc(rt.Links.Links, carries):
+			others[members[i]] = rt
+		case said != nil:
+			return nil
+		default:
+			over, said = members[i], rt
 		}
-		f, err := u.nodes[m.Name].Facts(ctx, nil)
-		if err != nil || f.Conf.Hash != a.Conf {
-			continue
+	}
+	if said == nil {
+		return nil
+	}
+	conf, err := corosyncconf.Parse(ConfPath, u.entry.Plan.Blobs[a.Conf])
+	if err != nil {
+		return fmt.Errorf("read the configuration of before: %w", err)
+	}
+	f, err := u.nodes[over.Name].Facts(ctx, nil)
+	if err != nil || f.Conf.Hash != a.Conf {
+		return nil
+	}
+	there := carrier(conf.Config(), a.Carry, others)
+	if len(there) == 0 {
+		return nil
+	}
+	var ps Problems
+	(&ViewNode{Name: over.Name, Facts: f}).fenced(&ps)
+	if f.PVE != nil && f.PVE.Watchdog {
+		ps.add(CodeFence, over.Name, "stop HA there first: systemctl stop pve-ha-lrm pve-ha-crm", "HA of Proxmox VE holds the watchdog there")
+	}
+	if conf.Config().Quorum.Device != nil {
+		ps.add(CodeDevice, over.Name, "systemctl restart corosync there, then systemctl start corosync-qdevice", "corosync must be restarted there, with which corosync-qdevice ends")
+	}
+	left := said.Quorum.Total
+	for _, m := range said.Quorum.Members {
+		if m.NodeID == over.ID {
+			left -= m.Votes
 		}
-		var ps Problems
-		if (&ViewNode{Name: m.Name, Facts: f}).fenced(&ps); ps.err() != nil {
-			return stepErr(m.Name, "undo "+step.What, ps.err())
+	}
+	if said.Quorum.Quorate && left < said.Quorum.Quorum { // a tie-breaker may be the one that is restarted
+		ps.add(CodeQuorum, over.Name, "bring the members that are away back", "to restart it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), said.Quorum.Expected, said.Quorum.Quorum)
+	}
+	if err := ps.err(); err != nil {
+		return stepErr(over.Name, "undo "+step.What, err)
+	}
+	want := *a.Want
+	want.Links, want.Version, want.Cmap, want.Later = nil, 0, nil, true
+	if err := u.guardStop(ctx, Act{Leave: []ID{over.ID}, Want: &want}); err != nil {
+		return err
+	}
+	if u.Report != nil {
+		u.Report.Warn(over.Name + ": corosync is restarted there, since it runs on none of the links that stay")
+	}
+	ops := []Op{{Kind: OpDisarmed}, {Kind: OpReach, Name: strings.Join(there, " ")}, {Kind: OpAgain, Unit: "corosync"}}
+	if err := u.on(ctx, over.Name, Note{Undoing, name}, ops); err != nil {
+		return stepErr(over.Name, "undo "+step.What, err)
+	}
+	want.Members = append(slices.Collect(maps.Keys(others)), over)
+	slices.SortFunc(want.Members, func(m, n Member) int { return cmp.Compare(m.ID, n.ID) })
+	return u.await(ctx, want)
+}
+
+// carrier are the addresses that members have on the first of some links that connects
+// all of them; none when none does.
+func carrier(conf corosyncconf.Config, links []int, members map[Member]*Runtime) []string {
+	for _, link := range links {
+		want := Want{Members: slices.Collect(maps.Keys(members)), Links: []int{link}}
+		var addrs []string
+		for m, rt := range members {
+			i := slices.IndexFunc(conf.Nodes, func(n corosyncconf.Node) bool { return n.ID == m.ID })
+			if i >= 0 && conf.Nodes[i].Addrs[link] != "" && want.missingLinks(m, rt) == "" {
+				addrs = append(addrs, conf.Nodes[i].Addrs[link])
+			}
 		}
-		want := *a.Want
-		want.Links, want.Version, want.Cmap, want.Later = nil, 0, nil, true
-		if err := u.guardStop(ctx, Act{Leave: []ID{m.ID}, Want: &want}); err != nil {
-			return err
-		}
-		if err := u.on(ctx, m.Name, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync"}}); err != nil {
-			return stepErr(m.Name, "restart corosync", err)
-		}
-		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
-			_, err := u.up(ctx, m.Name)
-			return err != nil
-		})
-		if err := u.await(ctx, want); err != nil {
-			return err
+		if len(addrs) == len(members) {
+			slices.Sort(addrs)
+			return addrs
 		}
 	}
 	return nil

@@ -739,7 +739,11 @@ func (p *player) start(ctx context.Context, from string) error {
 		if pr.Code == cluster.CodeExpected && !p.done { // word of before may overtake the last reload; the next one settles it
 			continue
 		}
-		if !slices.Contains(p.sc.Dead, pr.Node) && !slices.Contains(behind, p.Machine(pr.Node)) {
+		m := p.Machine(pr.Node)
+		if behind := slices.Contains(behind, m); behind && (pr.Code == cluster.CodeInactive || p.owed(m)) { // and is not started by this
+			continue
+		}
+		if !slices.Contains(p.sc.Dead, pr.Node) {
 			problems = append(problems, errors.New(pr.String()))
 		}
 	}

@@ -113,14 +113,17 @@ func (w *World) unplugged(m *Machine) {
 		w.cutOff()
 		return
 	}
-	for _, o := range c.members {
-		if o.hears(c) {
-			continue
-		}
-		delete(w.watch.fit, m)
-		delete(w.watch.fit, o.m)
-		w.cutOff()
+	deaf := slices.DeleteFunc(slices.Clone(c.members), func(o *corosync) bool { return o.hears(c) })
+	if len(deaf) == 0 {
+		return
 	}
+	delete(w.watch.fit, m)
+	if len(deaf) < len(c.members)-1 { // some hear both: either it or these fall out
+		for _, o := range deaf {
+			delete(w.watch.fit, o.m)
+		}
+	}
+	w.cutOff()
 }
 
 // recentlyCut tells whether an interface was cut when a reload that was asked for then
