@@ -30,9 +30,9 @@ func (d *diagnosis) pmxcfs() {
 			}
 		case !runs:
 		case !p.Conf.Exists:
-			const db = "/var/lib/pve-cluster/config.db" // without one it takes the node's own corosync.conf over
+			const dir = "/var/lib/pve-cluster" // without a database it takes the node's own corosync.conf over; what was written last is in config.db-wal
 			tells(d.add(rankHung, CodePmxcfs, n, "start it without its database, which is kept beside: it then joins the others, and has what they have in /etc/pve; what it had by itself can be looked up in the database",
-				"there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)).Command = n.shell("systemctl stop pve-cluster; mv " + db + " " + db + ".bak; systemctl start pve-cluster")
+				"there is no %s, so that pmxcfs is by itself, although corosync runs in the cluster", PVEConfPath)).Command = n.shell("systemctl stop pve-cluster; mkdir -p " + dir + "/aside && mv " + dir + "/config.db* " + dir + "/aside; systemctl start pve-cluster")
 		case n.Facts.apart():
 			tells(d.add(rankHung, CodePmxcfs, n, "end it, and start the one of its unit, which joins the others: what was changed by itself may be lost then, or be taken by all, if that was more",
 				"pmxcfs is by itself there, although corosync runs in the cluster: the other nodes have another /etc/pve"), "local mode").Command = n.shell(rejoin)

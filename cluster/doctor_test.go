@@ -251,9 +251,9 @@ var faults = []fault{
 		}}, code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 systemctl restart pve-cluster", shows: "Unable to resolve node name"},
 	{name: "pmxcfs that is by itself", pve: true, facts: map[string]func(*cluster.Facts){"n2": func(f *cluster.Facts) {
 		f.PVE.Conf, f.PVE.Version = cluster.FileState{Hash: cluster.Absent}, 0
-	}}, code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 'systemctl stop pve-cluster; mv /var/lib/pve-cluster/config.db /var/lib/pve-cluster/config.db.bak; systemctl start pve-cluster'"},
+	}}, code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 'systemctl stop pve-cluster; mkdir -p /var/lib/pve-cluster/aside && mv /var/lib/pve-cluster/config.db* /var/lib/pve-cluster/aside; systemctl start pve-cluster'"},
 	{name: "pmxcfs that was started by itself", pve: true, plant: func(w *world) { w.Machine("n2").Part() },
-		code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 'pkill -x pmxcfs; systemctl restart pve-cluster'"},
+		code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 'pkill --ns $$ -x pmxcfs; systemctl restart pve-cluster'"},
 	{name: "pmxcfs that cannot be written", pve: true, facts: map[string]func(*cluster.Facts){"n2": func(f *cluster.Facts) { f.PVE.Writable = false }},
 		code: cluster.CodePmxcfs, node: "n2", command: "ssh root@n2 systemctl restart pve-cluster"},
 	{name: "files that are newer than the one in /etc/pve", pve: true, plant: func(w *world) {

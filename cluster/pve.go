@@ -142,8 +142,9 @@ func (f *Facts) joint(ps *Problems, node string) bool {
 	return false
 }
 
-// rejoin has a pmxcfs that was started without its unit give way to that of the unit.
-const rejoin = "pkill -x pmxcfs; systemctl restart pve-cluster"
+// rejoin has a pmxcfs that was started without its unit give way to that of the unit;
+// those in containers go on.
+const rejoin = "pkill --ns $$ -x pmxcfs; systemctl restart pve-cluster"
 
 // pve tells whether the cluster is one of Proxmox VE.
 func (v *View) pve() bool {

@@ -375,7 +375,7 @@ func TestPVEByItselfIsToldAndNotWrittenTo(t *testing.T) {
 	w.Machine("n1").Part()
 	alone := func(ps cluster.Problems) bool {
 		return len(ps) == 1 && ps[0].Code == cluster.CodePmxcfs && ps[0].Node == "n1" && strings.Contains(ps[0].Message, "by itself") &&
-			ps[0].Remedy == "pkill -x pmxcfs; systemctl restart pve-cluster"
+			ps[0].Remedy == "pkill --ns $$ -x pmxcfs; systemctl restart pve-cluster"
 	}
 	_, err := cluster.PlanConf(set(t, "totem.token", "5000"), w.view(t))
 	if !alone(cluster.ProblemsOf(err)) {
