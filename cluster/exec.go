@@ -243,15 +243,36 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 	}
 	last := op.reached()
 	if first, stood := op.entry.Plan.from(last); last > op.last() && first > op.last() { // nobody who was read has begun what makes it stand
-		away := slices.DeleteFunc(r.names(), func(name string) bool { _, read := r.logs[name]; return read })
-		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: away[0], Code: CodeUnreachable,
+		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: r.unread()[0], Code: CodeUnreachable,
 			Err: fmt.Errorf("only its journal tells whether it stands that %s", stood), Remedy: "bring it back, and undo again"}, "")
+	}
+	if last > op.last() && r.entry.Plan.changesRunning() && !r.anyQuorate(ctx) { // those who were read may be the odd ones
+		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: r.unread()[0], Code: CodeUnreachable,
+			Err: errors.New("it may be a step ahead, and none of the others has quorum"), Remedy: "bring it back, and undo again"}, "")
 	}
 	if err := r.undo(ctx, last, owed); err != nil {
 		_, stood := op.entry.Plan.from(last)
 		return r.unfinished(errors.New("the operation was interrupted"), err, stood)
 	}
 	return nil
+}
+
+// unread are the nodes whose journal was not read.
+func (r *run) unread() []string {
+	return slices.DeleteFunc(r.names(), func(name string) bool { _, read := r.logs[name]; return read })
+}
+
+// anyQuorate tells whether a node whose journal was read has quorum.
+func (r *run) anyQuorate(ctx context.Context) bool {
+	var quorate atomic.Bool
+	_ = each(slices.Collect(maps.Keys(r.logs)), func(name string) error {
+		rt, err := r.up(ctx, name)
+		if err == nil && rt.Err == nil && rt.Quorum.Quorate {
+			quorate.Store(true)
+		}
+		return nil
+	})
+	return quorate.Load()
 }
 
 func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
@@ -1048,7 +1069,7 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			if err != nil && !again(err) && reloads && u.alone(ctx, node) {
 				// A reload does not take it from what the others have passed, such as a
 				// link at other addresses. It is with nobody, and can be restarted.
-				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpAgain, Unit: "corosync"}})
+				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpDisarmed}, {Kind: OpAgain, Unit: "corosync"}})
 			}
 			if a.Soft && !lostConnection(err) {
 				err = u.soften(ctx, err)
@@ -1145,8 +1166,10 @@ func (u *undoing) short(ctx context.Context, hash string) bool {
 }
 
 // guarded waits until a reload would not cost quorum: nodes that were started a
-// moment ago have yet to join.
+// moment ago have yet to join. Where all answer and none has quorum, there is none to
+// lose: they may have parted for good by what is taken back.
 func (u *undoing) guarded(ctx context.Context, a Act) error {
+	whole := ctx
 	if a.Want != nil {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, a.Want.Deadline)
@@ -1156,18 +1179,32 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 	var refused error
 	for {
 		err := u.guard(ctx, a, u)
-		if ctx.Err() != nil { // it heard nothing more
-			return cmp.Or(refused, ctx.Err())
+		if ctx.Err() == nil {
+			refused = err
 		}
-		if refused = err; err == nil || a.Want == nil {
+		if err == nil || a.Want == nil {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return err
+		case <-ctx.Done(): // it heard nothing more
+			if whole.Err() == nil && u.noQuorum(whole) {
+				return nil
+			}
+			return cmp.Or(refused, ctx.Err())
 		case <-time.After(pollLast):
 		}
 	}
+}
+
+// noQuorum tells whether every node answers, and none has quorum.
+func (u *undoing) noQuorum(ctx context.Context) bool {
+	return len(u.failed) == 0 && each(u.names(), func(name string) error {
+		rt, err := u.up(ctx, name)
+		if is(err, CodeNoRunning) || err == nil && rt.Err == nil && !rt.Quorum.Quorate {
+			return nil
+		}
+		return cmp.Or(err, errors.New("it has quorum, or does not tell"))
+	}) == nil
 }
 
 // bringOver restarts a member that runs none of the links that are to carry the
@@ -1547,10 +1584,7 @@ func (u *undoing) blind(ctx context.Context) bool {
 	if len(u.failed) == 0 {
 		return false
 	}
-	ran := false
-	for _, was := range u.entry.Plan.Seen {
-		ran = ran || was.Active && was.Version > 0
-	}
+	ran := u.entry.Plan.changesRunning()
 	tells := false
 	for _, name := range u.left(u.names()) {
 		rt, err := u.up(ctx, name)

@@ -258,6 +258,16 @@ func (p *Plan) Version() uint64 {
 	return version
 }
 
+// changesRunning tells whether it is of a cluster that ran when it was made.
+func (p *Plan) changesRunning() bool {
+	for _, was := range p.Seen {
+		if was.Active && was.Version > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // StopsAll tells whether at some moment corosync runs on no node.
 func (p *Plan) StopsAll() bool { return p.Quorum.Before.Votes > 0 && p.Quorum.Lowest.Votes == 0 }
 
