@@ -1351,7 +1351,7 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	if a.One || restarts {
 		a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
 			_, err := u.up(ctx, n)
-			return err != nil
+			return is(err, CodeNoRunning) || err != nil && restarts // of which nothing is known is asked for a reload all the same
 		})
 	}
 	if len(a.Ops) == 0 {
