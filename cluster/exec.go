@@ -1316,10 +1316,7 @@ func (u *undoing) carried(ctx context.Context, a Act) error {
 	a.Want = &want
 	var refused error
 	for {
-		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
-			_, err := u.up(ctx, m.Name)
-			return err != nil && ctx.Err() == nil || u.alone(ctx, m.Name) // and so has none to lose
-		})
+		want.Members = u.linked(ctx, want.Members)
 		err := u.guardLinks(ctx, a)
 		if ctx.Err() != nil { // it heard nothing more
 			return cmp.Or(refused, err)
@@ -1333,6 +1330,29 @@ func (u *undoing) carried(ctx context.Context, a Act) error {
 		case <-time.After(pollLast):
 		}
 	}
+}
+
+// linked leaves out members that have no link to lose: those that are alone, and those
+// that do not answer and that no other sees. One that others see may have had its
+// connection to us cut, and is asked over a new one next time.
+func (u *undoing) linked(ctx context.Context, members []Member) []Member {
+	answers := u.ask(ctx, members)
+	seen := func(m Member) bool {
+		return slices.ContainsFunc(answers, func(t tale) bool {
+			return t.err == nil && slices.ContainsFunc(t.rt.Quorum.Members, func(q quorum.Member) bool { return q.NodeID == m.ID })
+		})
+	}
+	var linked []Member
+	for i, m := range members {
+		err := answers[i].err
+		if lostConnection(err) {
+			u.drop(m.Name)
+		}
+		if gone := is(err, CodeNoRunning) || err != nil && ctx.Err() == nil && !seen(m); !gone && (err != nil || !u.alone(ctx, m.Name)) {
+			linked = append(linked, m)
+		}
+	}
+	return linked
 }
 
 // belated is what is left of an act for nodes that were away when the others were
