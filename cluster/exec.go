@@ -246,7 +246,7 @@ func (x *Executor) Undo(ctx context.Context, op *Operation, nodes map[string]Nod
 		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: r.unread()[0], Code: CodeUnreachable,
 			Err: fmt.Errorf("only its journal tells whether it stands that %s", stood), Remedy: "bring it back, and undo again"}, "")
 	}
-	if last > op.last() && r.entry.Plan.changesRunning() && !r.anyQuorate(ctx) { // those who were read may be the odd ones
+	if last > op.last() && r.entry.Plan.wasQuorate() && r.odd(ctx) {
 		return r.unfinished(errors.New("the operation was interrupted"), &NodeError{Node: r.unread()[0], Code: CodeUnreachable,
 			Err: errors.New("it may be a step ahead, and none of the others has quorum"), Remedy: "bring it back, and undo again"}, "")
 	}
@@ -262,17 +262,20 @@ func (r *run) unread() []string {
 	return slices.DeleteFunc(r.names(), func(name string) bool { _, read := r.logs[name]; return read })
 }
 
-// anyQuorate tells whether a node whose journal was read has quorum.
-func (r *run) anyQuorate(ctx context.Context) bool {
-	var quorate atomic.Bool
+// odd tells whether the nodes whose journals were read may be the odd ones: corosync
+// runs there, and has no quorum anywhere.
+func (r *run) odd(ctx context.Context) bool {
+	var runs, quorate atomic.Bool
 	_ = each(slices.Collect(maps.Keys(r.logs)), func(name string) error {
-		rt, err := r.up(ctx, name)
-		if err == nil && rt.Err == nil && rt.Quorum.Quorate {
-			quorate.Store(true)
+		if rt, err := r.up(ctx, name); err == nil && rt.Err == nil {
+			runs.Store(true)
+			if rt.Quorum.Quorate {
+				quorate.Store(true)
+			}
 		}
 		return nil
 	})
-	return quorate.Load()
+	return runs.Load() && !quorate.Load()
 }
 
 func (x *Executor) newRun(e Entry, nodes map[string]Node) *run {
@@ -995,6 +998,7 @@ type undoing struct {
 	grace time.Duration // so long a lost node is waited for
 	owed  []string      // nil: all nodes
 	down  []string      // nodes that are found to run no corosync
+	none  bool          // it was waited in vain for a quorum that nobody has
 
 	mu     sync.Mutex
 	failed map[string]bool // nodes that are left out from now on
@@ -1069,7 +1073,11 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 			if err != nil && !again(err) && reloads && u.alone(ctx, node) {
 				// A reload does not take it from what the others have passed, such as a
 				// link at other addresses. It is with nobody, and can be restarted.
-				err = u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpDisarmed}, {Kind: OpAgain, Unit: "corosync"}})
+				if rerr := u.on(ctx, node, Note{Undoing, name}, []Op{{Kind: OpDisarmed}, {Kind: OpAgain, Unit: "corosync"}}); rerr == nil || again(rerr) {
+					err = rerr
+				} else {
+					err = &NodeError{Node: node, Code: CodeStep, Err: fmt.Errorf("%w; nor can it be restarted: %w", err, rerr), Remedy: "systemctl restart corosync there when nothing has it reset for that, and undo again"}
+				}
 			}
 			if a.Soft && !lostConnection(err) {
 				err = u.soften(ctx, err)
@@ -1100,6 +1108,13 @@ func (u *undoing) act(ctx context.Context, step Step, name string, a Act) (unsee
 		// A node that is lost need not be seen any more, nor asked; one that runs no
 		// corosync has its files, and can be started.
 		away := len(want.Members)
+		for _, m := range want.Members {
+			if slices.Contains(u.names(), m.Name) && !u.isFailed(m.Name) {
+				if _, err := u.node(ctx, m.Name); err != nil {
+					u.lose(m.Name)
+				}
+			}
+		}
 		want.Members = slices.DeleteFunc(slices.Clone(want.Members), func(m Member) bool {
 			return u.isDown(m.Name) || u.isFailed(m.Name) || u.nodes[m.Name] == nil
 		})
@@ -1185,9 +1200,12 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 		if err == nil || a.Want == nil {
 			return err
 		}
+		if u.none && u.noQuorum(ctx) {
+			return nil
+		}
 		select {
 		case <-ctx.Done(): // it heard nothing more
-			if whole.Err() == nil && u.noQuorum(whole) {
+			if u.none = whole.Err() == nil && u.noQuorum(whole); u.none {
 				return nil
 			}
 			return cmp.Or(refused, ctx.Err())
@@ -1216,14 +1234,14 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 	if len(a.Carry) == 0 || a.Want == nil || len(a.Nodes) == 0 {
 		return nil
 	}
-	members := slices.DeleteFunc(slices.Clone(a.Want.Members), func(m Member) bool { return u.isFailed(m.Name) })
+	members, answers := u.answering(ctx, *a.Want)
 	carries := func(l quorum.Link) bool { return slices.Contains(a.Carry, l.Number) }
 	var over Member
 	var said *Runtime
 	others := map[Member]*Runtime{}
-	for i, is := range u.ask(ctx, members) {
+	for i, is := range answers {
 		switch rt := is.rt; {
-		case is.err != nil || rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0:
+		case rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0:
 		case slices.ContainsFunc(rt.Links.Links, carries):
 			others[members[i]] = rt
 		case said != nil:
@@ -1240,7 +1258,10 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 		return fmt.Errorf("read the configuration of before: %w", err)
 	}
 	f, err := u.nodes[over.Name].Facts(ctx, nil)
-	if err != nil || f.Conf.Hash != a.Conf {
+	if err != nil {
+		return nodeErr(over.Name, err)
+	}
+	if f.Conf.Hash != a.Conf {
 		return nil
 	}
 	there := carrier(conf.Config(), a.Carry, others)
@@ -1250,10 +1271,10 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 	var ps Problems
 	(&ViewNode{Name: over.Name, Facts: f}).fenced(&ps)
 	if f.PVE != nil && f.PVE.Watchdog {
-		ps.add(CodeFence, over.Name, "stop HA there first: systemctl stop pve-ha-lrm pve-ha-crm", "HA of Proxmox VE holds the watchdog there")
+		ps.add(CodeFence, over.Name, "stop HA there first (systemctl stop pve-ha-lrm, then pve-ha-crm), undo again, and start both again", "HA of Proxmox VE holds the watchdog there")
 	}
-	if conf.Config().Quorum.Device != nil {
-		ps.add(CodeDevice, over.Name, "systemctl restart corosync there, then systemctl start corosync-qdevice", "corosync must be restarted there, with which corosync-qdevice ends")
+	if conf.Config().Quorum.Device != nil && ps.err() == nil {
+		ps.add(CodeDevice, over.Name, "systemctl restart corosync there, then systemctl start corosync-qdevice, and undo again", "corosync must be restarted there, with which corosync-qdevice ends")
 	}
 	left := said.Quorum.Total
 	for _, m := range said.Quorum.Members {
@@ -1262,7 +1283,11 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 		}
 	}
 	if said.Quorum.Quorate && left < said.Quorum.Quorum { // a tie-breaker may be the one that is restarted
-		ps.add(CodeQuorum, over.Name, "bring the members that are away back", "to restart it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), said.Quorum.Expected, said.Quorum.Quorum)
+		remedy := "bring the members that are away back"
+		if said.Quorum.Total >= said.Quorum.Expected {
+			remedy = "when the cluster may be without quorum for a moment: systemctl restart corosync there, and undo again"
+		}
+		ps.add(CodeQuorum, over.Name, remedy, "to restart it now would cost quorum: %s of %d would be left, %d needed", count(left, "vote"), said.Quorum.Expected, said.Quorum.Quorum)
 	}
 	if err := ps.err(); err != nil {
 		return stepErr(over.Name, "undo "+step.What, err)
@@ -1282,6 +1307,25 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 	want.Members = append(slices.Collect(maps.Keys(others)), over)
 	slices.SortFunc(want.Members, func(m, n Member) int { return cmp.Compare(m.ID, n.ID) })
 	return u.await(ctx, want)
+}
+
+// answering are the members of w that have links to lose, and what they answer. One
+// whose connection was cut is waited for; none are told when it does not come back.
+func (u *undoing) answering(ctx context.Context, w Want) ([]Member, []tale) {
+	ctx, cancel := context.WithTimeout(ctx, w.Deadline)
+	defer cancel()
+	for {
+		members := u.linked(ctx, slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool { return u.isFailed(m.Name) }))
+		answers := u.ask(ctx, members)
+		if !slices.ContainsFunc(answers, func(t tale) bool { return t.err != nil }) {
+			return members, answers
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-time.After(pollLast):
+		}
+	}
 }
 
 // carrier are the addresses that members have on the first of some links that connects
@@ -1604,7 +1648,10 @@ func (u *undoing) blind(ctx context.Context) bool {
 	if len(u.failed) == 0 {
 		return false
 	}
-	ran := u.entry.Plan.changesRunning()
+	ran := false
+	for _, was := range u.entry.Plan.Seen {
+		ran = ran || was.Active && was.Version > 0
+	}
 	tells := false
 	for _, name := range u.left(u.names()) {
 		rt, err := u.up(ctx, name)

@@ -258,10 +258,10 @@ func (p *Plan) Version() uint64 {
 	return version
 }
 
-// changesRunning tells whether it is of a cluster that ran when it was made.
-func (p *Plan) changesRunning() bool {
+// wasQuorate tells whether the cluster had quorum when the plan was made.
+func (p *Plan) wasQuorate() bool {
 	for _, was := range p.Seen {
-		if was.Active && was.Version > 0 {
+		if was.Quorate {
 			return true
 		}
 	}
