@@ -445,10 +445,9 @@ func (c *corosync) deliver(handle func(*corosync)) {
 }
 
 // reload asks for a reload: every member reads its own file. The answer comes
-// when this one has got the message.
-func (c *corosync) reload() (answered func() bool) {
+// when this one has got the message. asked is when clusterctl asked for it.
+func (c *corosync) reload(asked time.Duration) (answered func() bool) {
 	got := false
-	asked := c.m.w.now
 	var until time.Duration // all drop the key before at once
 	c.m.w.reloading(asked)
 	c.cast(func(to *corosync) {

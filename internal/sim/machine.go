@@ -137,7 +137,7 @@ func (m *Machine) Stop(unit string) {
 // Reload is corosync-cfgtool -R by hand.
 func (m *Machine) Reload() {
 	if m.corosync != nil {
-		m.corosync.reload()
+		m.corosync.reload(m.w.now)
 		m.w.Settle()
 	}
 }

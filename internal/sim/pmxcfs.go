@@ -237,7 +237,7 @@ func (m *Machine) copyOut(reload bool) {
 	if reload && is {
 		m.w.after(time.Second, func() {
 			if m.corosync != nil {
-				m.corosync.reload()
+				m.corosync.reload(m.w.now)
 			}
 		})
 	}

@@ -29,6 +29,7 @@ type shell struct {
 	m        *Machine
 	w        *World
 	call     *call
+	began    time.Duration
 	yield    func(time.Duration) bool
 	stop     func()
 	inside   bool
@@ -42,7 +43,7 @@ type shell struct {
 
 // exec runs a script; done is told its end, unless it is killed.
 func (s *session) exec(c *call, limit time.Duration, do func(*shell) (any, error), done func(any, error)) {
-	sh := &shell{s: s, m: s.m, w: s.m.w, call: c}
+	sh := &shell{s: s, m: s.m, w: s.m.w, call: c, began: s.m.w.now}
 	s.script = sh
 	next, stop := iter.Pull(func(yield func(time.Duration) bool) {
 		sh.yield = yield
@@ -763,7 +764,7 @@ func (sh *shell) reload() error {
 	if c == nil {
 		return errors.New("corosync-cfgtool -R: Could not initialize corosync configuration API error 2")
 	}
-	for answered := c.reload(); !answered(); {
+	for answered := c.reload(sh.began); !answered(); {
 		sh.pause(max(1, sh.w.between(time.Millisecond, 10*time.Millisecond))) // without a clock, too, it comes after what was sent
 		if !c.alive() {
 			return errors.New("corosync-cfgtool -R: Could not reload configuration: CS_ERR_LIBRARY")
