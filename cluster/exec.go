@@ -847,7 +847,7 @@ func (r *run) guardStop(ctx context.Context, a Act) error {
 	down := 0
 	for i, said := range r.ask(ctx, a.Want.Members) {
 		m := a.Want.Members[i]
-		if is(said.err, CodeNoRunning) {
+		if stopped(said.err) {
 			down++
 		}
 		if said.err != nil {
@@ -1171,7 +1171,7 @@ func (u *undoing) short(ctx context.Context, hash string) bool {
 	var left []Member
 	for _, n := range conf.Nodes {
 		if name := names[n.ID]; n.Votes > 0 && name != "" && !u.isFailed(name) {
-			if _, err := u.up(ctx, name); is(err, CodeNoRunning) {
+			if _, err := u.up(ctx, name); stopped(err) {
 				continue
 			}
 		}
@@ -1218,7 +1218,7 @@ func (u *undoing) guarded(ctx context.Context, a Act) error {
 func (u *undoing) noQuorum(ctx context.Context) bool {
 	return len(u.failed) == 0 && each(u.names(), func(name string) error {
 		rt, err := u.up(ctx, name)
-		if is(err, CodeNoRunning) || err == nil && rt.Err == nil && !rt.Quorum.Quorate {
+		if stopped(err) || err == nil && rt.Err == nil && !rt.Quorum.Quorate {
 			return nil
 		}
 		return cmp.Or(err, errors.New("it has quorum, or does not tell"))
@@ -1239,8 +1239,8 @@ func (u *undoing) bringOver(ctx context.Context, step Step, name string, a Act) 
 	var over Member
 	var said *Runtime
 	others := map[Member]*Runtime{}
-	for i, is := range answers {
-		switch rt := is.rt; {
+	for i, answer := range answers {
+		switch rt := answer.rt; {
 		case rt.Err != nil || len(rt.Quorum.Members) < 2 || len(rt.Links.Links) == 0:
 		case slices.ContainsFunc(rt.Links.Links, carries):
 			others[members[i]] = rt
@@ -1392,7 +1392,7 @@ func (u *undoing) linked(ctx context.Context, members []Member) []Member {
 		if lostConnection(err) {
 			u.drop(m.Name)
 		}
-		if gone := is(err, CodeNoRunning) || err != nil && ctx.Err() == nil && !seen(m); !gone && (err != nil || !u.alone(ctx, m.Name)) {
+		if gone := stopped(err) || err != nil && ctx.Err() == nil && !seen(m); !gone && (err != nil || !u.alone(ctx, m.Name)) {
 			linked = append(linked, m)
 		}
 	}
@@ -1415,7 +1415,7 @@ func (u *undoing) belated(ctx context.Context, a Act) Act {
 	if a.One || restarts {
 		a.Nodes = slices.DeleteFunc(a.Nodes, func(n string) bool {
 			_, err := u.up(ctx, n)
-			return is(err, CodeNoRunning) || err != nil && restarts // of which nothing is known is asked for a reload all the same
+			return stopped(err) || err != nil && restarts // of which nothing is known is asked for a reload all the same
 		})
 	}
 	if len(a.Ops) == 0 {
@@ -1513,7 +1513,7 @@ func (u *undoing) rings(ctx context.Context, nodes []string) [][]string {
 	index := map[string]int{}
 	for _, name := range nodes {
 		switch rt, err := u.up(ctx, name); {
-		case is(err, CodeNoRunning):
+		case stopped(err):
 		case err != nil:
 			unknown = append(unknown, name)
 		default:
@@ -1740,10 +1740,10 @@ func again(err error) bool {
 	return lostConnection(err) || held || ok && ne.Code.Class() == Unreachable
 }
 
-// is tells whether an error is about a node and has that code.
-func is(err error, code Code) bool {
+// stopped tells whether an error says that corosync does not run on a node.
+func stopped(err error) bool {
 	ne, ok := errors.AsType[*NodeError](err)
-	return ok && ne.Code == code
+	return ok && ne.Code == CodeNoRunning
 }
 
 func lostConnection(err error) bool {
