@@ -49,7 +49,7 @@ func (w *World) Guard(before, after string, between ...string) {
 	}
 	w.watch.steady, w.watch.fit, w.watch.resting = map[*Machine]*corosync{}, map[*Machine]bool{}, map[*Machine]bool{}
 	for _, m := range w.all {
-		if _, member := w.watch.ends[0].node(m.name); m.up && (m.corosync != nil || !member) {
+		if _, member := w.watch.ends[0].node(m.name); m.up && (m.corosync != nil && m.corosync.shown || !member) {
 			w.watch.fit[m] = true
 		}
 		if m.corosync != nil && m.corosync.shown {
