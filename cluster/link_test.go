@@ -228,11 +228,11 @@ func TestAMemberOnALinkThatGoesIsBroughtOver(t *testing.T) {
 		t.Fatalf("n3 is not a member on link 1 alone: %+v", r)
 	}
 
-	n3.Sbd(true)
+	n3.Sbd()
 	if err := w.undo(t); err == nil || !strings.Contains(err.Error(), "n3: undo put it in place: sbd runs there") || !w.onLink1(n3) {
 		t.Errorf("where sbd would reset it: %v", err)
 	}
-	n3.Sbd(false)
+	n3.Stop("sbd")
 	w.Trouble = nil
 	w.Machine("n2").Side(1)
 	w.Settle()

@@ -195,16 +195,22 @@ func TestPurgeLeavesWhatIsBesideGuests(t *testing.T) {
 	}
 }
 
-// What fails says what stands, and the rest is as it was.
-func TestPurgeOfANodeThatLeftFails(t *testing.T) {
-	w := left(t)
+// leaves has n3 leave, and plans to purge what is left of it then.
+func (w *world) leaves(t *testing.T) (cluster.DeleteSpec, *cluster.Plan) {
+	t.Helper()
 	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
 	w.goes(t, p, err)
 	spec := cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}
-	p, err = cluster.PlanDelete(spec, w.view(t))
-	if err != nil {
+	if p, err = cluster.PlanDelete(spec, w.view(t)); err != nil {
 		t.Fatal(err)
 	}
+	return spec, p
+}
+
+// What fails says what stands, and the rest is as it was.
+func TestPurgeOfANodeThatLeftFails(t *testing.T) {
+	w := left(t)
+	spec, p := w.leaves(t)
 	w.Machine("n1").SetShared("storage.cfg", "dir: other\n")
 	if err := w.carryOut(t, p); err == nil || cluster.Stood(err) != "" {
 		t.Errorf("got %v, and %q stands", err, cluster.Stood(err))
@@ -212,7 +218,8 @@ func TestPurgeOfANodeThatLeftFails(t *testing.T) {
 	if got := w.Machine("n1").Shared("jobs.cfg") + w.Machine("n1").Shared("ha/groups.cfg"); !strings.Contains(got, "n3:1") {
 		t.Errorf("it is not taken back:\n%s", got)
 	}
-	if p, err = cluster.PlanDelete(spec, w.view(t)); err != nil {
+	p, err := cluster.PlanDelete(spec, w.view(t))
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.Machine("n1").SetShared("nodes/n3/lxc/200.conf", "cores: 4")
@@ -232,13 +239,7 @@ func TestPurgeOfANodeThatLeftSaysWhatIsFinal(t *testing.T) {
 	w.Machine("n1").SetShared("jobs.cfg", "")
 	w.Machine("n1").SetShared("priv/known_hosts", "")
 	w.Machine("n1").SetShared("priv/authorized_keys", "ssh-rsa A3 root@n3\n")
-	p, err := cluster.PlanDelete(cluster.DeleteSpec{Nodes: []string{"n3"}}, w.view(t))
-	w.goes(t, p, err)
-	spec := cluster.DeleteSpec{Nodes: []string{"n3"}, Purge: true}
-	p, err = cluster.PlanDelete(spec, w.view(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec, p := w.leaves(t)
 	var what []string
 	for _, s := range p.Steps {
 		what = append(what, s.What)
@@ -251,7 +252,7 @@ func TestPurgeOfANodeThatLeftSaysWhatIsFinal(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	w.goes(t, p, nil)
-	_, err = cluster.PlanDelete(spec, w.view(t))
+	_, err := cluster.PlanDelete(spec, w.view(t))
 	if ps := cluster.ProblemsOf(err); len(ps) != 1 || ps[0].Code != cluster.CodeNoSuchNode || ps[0].Remedy != "the cluster has n1, n2 and n4" {
 		t.Errorf("got %v", err)
 	}

@@ -22,9 +22,7 @@ func (m *Machine) Pace() error {
 }
 
 // Sbd has sbd run on the machine, which resets it when it loses quorum.
-func (m *Machine) Sbd(runs bool) {
-	m.units["sbd"] = &unit{active: map[bool]string{true: "active", false: "inactive"}[runs], loaded: true}
-}
+func (m *Machine) Sbd() { m.units["sbd"] = &unit{active: "active", loaded: true} }
 
 // Peers are the node ids that pacemaker knows on the machine, in order.
 func (m *Machine) Peers() []uint32 { return slices.Sorted(maps.Keys(m.peers)) }
