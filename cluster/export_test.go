@@ -97,8 +97,18 @@ func Knocks(i, n int) (to []int) {
 // SectionsScript is what the scripts that read a node have in common.
 var SectionsScript = sectionsScript
 
-// FactsScript reads what a node is, and ChangeScript changes it.
-var FactsScript, ChangeScript = factsScript, changeScript
+// FactsScript reads what a node is, RuntimeScript what corosync says there, and
+// ChangeScript changes it.
+var FactsScript, RuntimeScript, ChangeScript = factsScript, runtimeScript, changeScript
+
+// ParseRuntime makes a Runtime of what RuntimeScript prints; nil where corosync does not run.
+func ParseRuntime(out []byte) (*Runtime, error) {
+	sec, err := parseSections(out)
+	if _, runs := sec["quorum"]; err != nil || !runs {
+		return nil, err
+	}
+	return parseRuntime(&alike{}, sec), nil
+}
 
 // SurveyScript looks around on a node.
 var SurveyScript = surveyScript

@@ -20,7 +20,6 @@ type Facts struct {
 	Node     string // as the admin named it
 	Hostname string // uname -n
 	Machine  string // machine id: two names of one machine have the same
-	Arch     string
 	OS       string // PRETTY_NAME of os-release
 	UID      int    // of the login after sudo: 0 is needed to change anything
 	Systemd  bool
@@ -201,10 +200,7 @@ func parseFacts(a *alike, node string, out []byte, sent, received time.Time) (*F
 		return nil, fmt.Errorf("%s: %w", node, err)
 	}
 	text := func(name string) string { return strings.TrimSpace(string(sec[name].out)) }
-	f := &Facts{Node: node, Machine: text("machine"), Systemd: sec["systemd"].status == 0, PVE: parsePVE(sec)}
-	if u := strings.Fields(text("uname")); len(u) == 2 {
-		f.Hostname, f.Arch = u[0], u[1]
-	}
+	f := &Facts{Node: node, Hostname: text("hostname"), Machine: text("machine"), Systemd: sec["systemd"].status == 0, PVE: parsePVE(sec)}
 	f.UID, _ = strconv.Atoi(text("uid"))
 	f.OS = osName(text("os"))
 	if secs, err := strconv.ParseFloat(text("clock"), 64); err == nil {

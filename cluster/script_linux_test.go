@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clusterctl/cluster"
+	"clusterctl/corosyncconf"
 )
 
 // scripted runs a script of a node here, with commands in place of some of the
@@ -65,6 +66,87 @@ func TestNamesAreResolvedAtTheSameTime(t *testing.T) {
 	}
 	if f.Clock.Unix() != 13 {
 		t.Errorf("asked %d times", f.Clock.Unix())
+	}
+}
+
+// Corosync may hang, as when its process is stopped: then its tools do, one perhaps in
+// the middle of what it has to say. None is waited for for long, or left behind, and
+// half an answer is none.
+func TestToolsOfCorosyncThatHangAreEnded(t *testing.T) {
+	status, err := os.ReadFile("../testdata/quorumtool/3.1.7/knet-3-nodes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hang, active = `echo $$ >>"$ASKED"; exec sleep 50`, `exit 0` // systemctl is-active
+	says := "cat <<'END'\n" + string(status) + "END\n"
+	script := strings.Replace(cluster.SectionsScript+cluster.RuntimeScript, "limit=4", "limit=2", 1)
+	for name, c := range map[string]struct {
+		commands map[string]string
+		want     string
+	}{
+		"all":              {map[string]string{"corosync-quorumtool": hang, "corosync-cfgtool": hang, "corosync-cmapctl": hang}, "corosync-quorumtool"},
+		"after half of it": {map[string]string{"corosync-quorumtool": says, "corosync-cfgtool": "echo Local node ID 1, transport knet\n" + hang, "corosync-cmapctl": "exit 1"}, "corosync-cfgtool"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.commands["systemctl"] = active
+			began := time.Now()
+			rt, err := cluster.ParseRuntime(scripted(t, script+"\nfor pid in $(cat \"$ASKED\"); do while kill -0 $pid; do sleep 0.05; done; done", c.commands))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rt == nil || rt.Err == nil || !strings.HasPrefix(rt.Err.Error(), c.want) {
+				t.Errorf("%+v", rt)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// What a reload can change is among the keys that a node is asked for, or it could not be awaited.
+func TestKeysThatAReloadChangesAreRead(t *testing.T) {
+	_, asked, _ := strings.Cut(cluster.RuntimeScript, "begin cmap corosync-cmapctl ")
+	asked, _, _ = strings.Cut(strings.ReplaceAll(asked, "\\\n", ""), "\n")
+	for _, k := range corosyncconf.Keys() {
+		if k.Section == "uidgid" { // by its values, not by a key of its own
+			continue
+		}
+		in := func(prefix string) bool { return strings.HasPrefix(k.Section+".", prefix) }
+		for r := corosyncconf.V24; r <= corosyncconf.V31; r++ {
+			if k.EffectIn(r) == corosyncconf.Reload && !slices.ContainsFunc(strings.Fields(asked), in) {
+				t.Errorf("%s.%s", k.Section, k.Name)
+			}
+		}
+	}
+}
+
+// Of units that there are not systemd is not asked, and they are told of all the same.
+func TestUnitsThatThereAreNot(t *testing.T) {
+	dir := t.TempDir()
+	etc, cgroup := dir+"/etc/systemd/system", dir+"/cgroup/system.slice"
+	for _, d := range []string{etc, cgroup + "/gone.service"} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/dev/null", etc+"/masked.service"); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.NewReplacer("/{etc,run,usr/lib,lib,usr/local/lib}/", dir+"/etc/", "/sys/fs/", dir+"/").Replace(cluster.SectionsScript + cluster.FactsScript)
+	commands := map[string]string{
+		"ip": "", "corosync": "", "systemctl": `shift 3; for unit; do echo "Id=$unit"; echo LoadState=of-systemd; echo ActiveState=active; echo; done`,
+	}
+	f, err := cluster.ParseFacts("n1", scripted(t, script+"\nput end 0 ''", commands, "masked.service gone.service none.service"), time.Now(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for name, u := range f.Units {
+		got[name] = u.Active
+	}
+	if diff := cmp.Diff(map[string]string{"masked": "active", "gone": "active", "none": "inactive"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,6 +1,18 @@
 # Reads what a node is. Arguments: the units to show, then names to resolve.
 put clock 0 "${EPOCHREALTIME:-$(date +%s.%6N)}"
-run uname uname -nm
+begin corosync corosync -v
+begin addrs ip -o addr show up
+begin disk df -Pk /etc /var/lib
+# systemd takes its time for each unit, also for those that there are not: of them there is no file, and no process.
+present=() absent=
+for unit in $1; do
+  for dir in /{etc,run,usr/lib,lib,usr/local/lib}/systemd/system /run/systemd/{generator,generator.late,transient} /sys/fs/cgroup/{,systemd/}system.slice; do
+    if [ -e "$dir/$unit" ] || [ -L "$dir/$unit" ]; then present+=("$unit"); continue 2; fi
+  done
+  absent+=$'\n\n'"Id=$unit"$'\n'LoadState=not-found$'\n'ActiveState=inactive
+done
+[ ${#present[@]} = 0 ] || begin units systemctl show -p Id,LoadState,ActiveState,UnitFileState "${present[@]}"
+file hostname /proc/sys/kernel/hostname
 put uid 0 "$EUID"
 file machine /etc/machine-id
 file os /etc/os-release
@@ -44,9 +56,10 @@ if [ -x /usr/bin/pmxcfs ]; then # a node of Proxmox VE; what hangs there is not 
 else
   put pve 1 ''
 fi
-run corosync corosync -v
-units=$(systemctl show -p Id,LoadState,ActiveState,UnitFileState $1 2>/dev/null </dev/null)
-put units $? "$units"
+out=
+[ ${#present[@]} = 0 ] || told units
+units=$out$absent
+put units 0 "$units"
 running=' '
 while IFS='=' read -r key value; do
   case $key in
@@ -55,8 +68,6 @@ while IFS='=' read -r key value; do
   esac
 done <<<"$units"
 active() { [[ $running == *" $1 "* ]]; }
-run addrs ip -o addr show up
-run disk df -Pk /etc /var/lib
 # Names as ring addresses, with those that were asked for.
 while read -r key value; do
   case $key:$value in
@@ -77,4 +88,7 @@ set -- /sys/kernel/dlm/*/
 if [ -s /var/lib/clusterctl/holder ] && ! flock -s -n /var/lib/clusterctl/lock true 2>/dev/null; then
   file holder /var/lib/clusterctl/holder
 fi
+tell corosync
+tell addrs
+tell disk
 file conf /etc/corosync/corosync.conf

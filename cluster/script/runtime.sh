@@ -1,16 +1,25 @@
 # Reads what corosync says, if it runs. That it answers says so, too: systemd, of which the question takes as long as
 # another tool, is asked only where it does not. With facts this is known already.
-quorum=
-[[ -v running ]] && ! active corosync || quorum=$(timeout 3 corosync-quorumtool -s 2>/dev/null </dev/null)
+pids=() began=$SECONDS
+begin quorum corosync-quorumtool -si # looking names up takes the square of their number, and may ask DNS
+begin links corosync-cfgtool -s
+# Not all keys, since each takes its time: those that corosync.conf sets, what became of them, and the members.
+begin cmap corosync-cmapctl config. totem. nodelist. quorum. logging. system. resources. nozzle. \
+  runtime.config. runtime.members. runtime.totem. runtime.votequorum.
+# What takes longer is ended; it may have said half of it.
+limit=4
+exec {watch}> >(exec >/dev/null 2>&1; read -r -t "$limit"; [ $? -le 128 ] || kill "${pids[@]}")
+heard() { told "$1"; ((SECONDS - began < limit)) || out=; }
+heard quorum; quorum=$out
+heard links; links=$out
+heard cmap; cmap=$out
+exec {watch}>&-
 if [ -n "$quorum" ] || active corosync; then
   put quorum 0 "$quorum"
-  links=$(timeout 3 corosync-cfgtool -s 2>/dev/null </dev/null)
-  put links $? "$links"
-  cmap=$(timeout 3 corosync-cmapctl 2>/dev/null </dev/null)
-  status=$?
+  put links 0 "$links"
   # Of hundreds of nodes it has thousands of lines; nobody reads the counters and addresses.
-  ((${#cmap} < 50000)) || cmap=$(grep -Ev '^runtime\.(services|connections)\.|^runtime\.members\.[0-9]+\.(ip|join_count) ' <<<"$cmap")
-  put cmap $status "$cmap"
+  ((${#cmap} < 50000)) || cmap=$(grep -Ev '^runtime\.members\.[0-9]+\.(ip|join_count) ' <<<"$cmap")
+  put cmap 0 "$cmap"
   # What corosync-cfgtool before 3.1.1 says of nodes is guessed.
   [[ $links != "Printing link"* ]] || put stats 0 "$(timeout 3 corosync-cmapctl -m stats stats.knet. 2>/dev/null </dev/null | grep -F .connected)"
 fi

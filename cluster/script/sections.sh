@@ -8,6 +8,26 @@ run() {
   out=$("$@" 2>/dev/null </dev/null)
   put "$name" $? "$out"
 }
+# Tools that work at the same time: each is begun, and told of later. One that is not there has nothing to tell.
+declare -A tools=()
+pids=()
+begin() { # NAME COMMAND...
+  local fd pid
+  exec {fd}< <(echo "$BASHPID"; exec "${@:2}" 2>/dev/null </dev/null)
+  IFS= read -r -u "$fd" pid
+  tools[$1]=$fd pids+=("$pid")
+}
+told() { # NAME: what it tells, to its end, into out
+  local fd=${tools[$1]}
+  IFS= read -r -N 1000000000 -u "$fd" out # faster than with -d or -t, which read byte by byte
+  exec {fd}<&-
+  out=${out%$'\n'}
+}
+tell() { # NAME
+  local out
+  told "$1"
+  put "$1" 0 "$out"
+}
 # Whether a unit is active.
 active() { systemctl -q is-active "$1" 2>/dev/null; }
 # Resolves names, each once, and all at the same time: where no DNS server answers, each takes all the time it has. One that

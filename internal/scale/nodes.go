@@ -145,7 +145,7 @@ const (
 
 func (n *node) facts(a *answers) {
 	a.put("clock", 0, fmt.Sprintf("%.6f", float64(time.Now().UnixMicro())/1e6))
-	a.put("uname", 0, n.name+" x86_64")
+	a.put("hostname", 0, n.name)
 	a.put("uid", 0, "0")
 	a.put("machine", 0, fmt.Sprintf("%032x", n.id))
 	a.put("os", 0, "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n")
