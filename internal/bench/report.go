@@ -79,7 +79,7 @@ type result struct {
 	Median    float64 `json:"median_s"`
 	Least     float64 `json:"least_s"`
 	Most      float64 `json:"most_s"`
-	Ratio     float64 `json:"clusterctl_ratio"` // clusterctl's median is so many times this one
+	Ratio     float64 `json:"clusterctl_ratio,omitempty"` // clusterctl's median is so many times this one
 }
 
 // traffic is a row of the table of what was asked of nodes: of all of them, and of the one that was asked most.
@@ -106,7 +106,11 @@ func (r *report) results() []result {
 		}
 		for _, s := range sides(r.times[what]) {
 			t := r.times[what][s]
-			rows = append(rows, result{what, s, len(t), median(t).Seconds(), slices.Min(t).Seconds(), slices.Max(t).Seconds(), median(base).Seconds() / median(t).Seconds()})
+			row := result{what, s, len(t), median(t).Seconds(), slices.Min(t).Seconds(), slices.Max(t).Seconds(), 0}
+			if base != nil {
+				row.Ratio = median(base).Seconds() / row.Median
+			}
+			rows = append(rows, row)
 		}
 	}
 	return rows
