@@ -13,7 +13,8 @@ import (
 )
 
 // Polling for a Want begins quickly, since a membership forms within a second,
-// and slows down.
+// and slows down, the more the longer a look takes: looks at a busy machine make
+// corosync there late, and a link that is late can cost a whole consensus timeout.
 const (
 	pollFirst = 20 * time.Millisecond
 	pollLast  = 50 * time.Millisecond
@@ -47,7 +48,7 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 			return a.said, err
 		}
 		left = slices.DeleteFunc(left, a.sees)
-		for began, pause := time.Now(), pollFirst; len(left) > 0 && time.Since(began) < every; pause = min(2*pause, pollLast) {
+		for began, pause := time.Now(), pollFirst; len(left) > 0 && time.Since(began) < every; {
 			select {
 			case <-ctx.Done():
 				if whole.Err() == nil { // what most of them said is a while ago
@@ -68,9 +69,11 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 				})
 			case <-time.After(pause):
 			}
+			asked := time.Now()
 			if err := a.look(ctx, left[:1]); err != nil {
 				return a.said, err
 			}
+			pause = max(min(2*pause, pollLast), min(2*time.Since(asked), pollAll)) // most of the time is corosync's
 			if a.sees(left[0]) {
 				left = left[1:]
 				break
