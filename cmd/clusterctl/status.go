@@ -330,9 +330,9 @@ func (a *app) problem(w io.Writer, p cluster.Problem) {
 	if p.Severity == cluster.Warning {
 		style = cli.Warn
 	}
-	fmt.Fprintf(w, "%s  %s\n", a.streams.Style(style, fmt.Sprintf("%-7s", p.Severity)), text)
+	fmt.Fprint(w, a.streams.Paragraph(a.streams.Style(style, fmt.Sprintf("%-7s", p.Severity))+"  ", text))
 	if p.Remedy != "" {
-		fmt.Fprintf(w, "         -> %s\n", a.again(p.Remedy))
+		fmt.Fprint(w, a.streams.Paragraph("         -> ", a.again(p.Remedy)))
 	}
 }
 
