@@ -130,6 +130,9 @@ type Runtime struct {
 	common *commonCmap // the keys that tell of all nodes, where they are not in Cmap
 }
 
+// brief is what corosync says of quorum; the rest is long where there are many nodes.
+func (r *Runtime) brief() *Runtime { return &Runtime{Quorum: r.Quorum, Err: r.Err} }
+
 // value is the value of a key of corosync's cmap.
 func (r *Runtime) value(key string) (quorum.Value, bool) {
 	v, ok := r.Cmap[key]

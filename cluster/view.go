@@ -37,6 +37,16 @@ func (v *View) reached() []*Facts {
 	return fs
 }
 
+// Planned lets go of what only a plan goes by: what corosync says of links and
+// keys, which grows with the square of the number of nodes.
+func (v *View) Planned() {
+	for _, f := range v.reached() {
+		if f.Runtime != nil {
+			f.Runtime = f.Runtime.brief()
+		}
+	}
+}
+
 // config is what the configuration means to the corosync that the nodes have,
 // with the node ids that corosync has made where the file has none.
 func (v *View) config() corosyncconf.Config {

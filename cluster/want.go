@@ -30,7 +30,7 @@ func (r *run) await(ctx context.Context, w Want) error {
 	return err
 }
 
-// awaited is await that returns what the members then said, by name. All are
+// awaited is await that returns what the members then said of quorum, by name. All are
 // asked at once; of those that do not see it yet, one is asked again and again,
 // and the others when that one does, or now and then: what comes to one comes to
 // all, and each look takes processor time that corosync may need.
@@ -128,7 +128,7 @@ func (a *awaiting) look(ctx context.Context, members []Member) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if missing == "" && rt != nil {
-			a.said[m.Name] = rt
+			a.said[m.Name] = rt.brief()
 		}
 		a.unseen[m.Name] = missing
 		return nil

@@ -36,19 +36,67 @@ type Client struct {
 	why error // the reason, if we know better than "EOF"
 }
 
-func newClient(d *Dialer, conn *gossh.Client) *Client {
-	c := &Client{ssh: conn, dialer: d, sessions: make(chan struct{}, maxSessions), gone: make(chan struct{})}
+// connection is one whose handshake is done, with what the other side asks for.
+type connection struct {
+	gossh.Conn
+	channels <-chan gossh.NewChannel
+	requests <-chan *gossh.Request
+}
+
+// refuse refuses what the other side asks for, until the connection has ended: sshd's keepalives, since "no" is an
+// answer too, and channels, of which it has none to open.
+func (c connection) refuse() {
+	for c.channels != nil || c.requests != nil {
+		select {
+		case channel, open := <-c.channels:
+			if !open {
+				c.channels = nil
+				continue
+			}
+			_ = channel.Reject(gossh.UnknownChannelType, "not wanted here")
+		case request, open := <-c.requests:
+			if !open {
+				c.requests = nil
+				continue
+			}
+			_ = request.Reply(false, nil)
+		}
+	}
+}
+
+// newClient does with one goroutine what gossh.NewClient and a wait for the end take four for. Each keeps a stack of
+// some kilobytes, and there are hundreds of connections: so what is done now and then is done by timers, too.
+func newClient(d *Dialer, conn connection) *Client {
+	c := &Client{ssh: &gossh.Client{Conn: conn.Conn}, dialer: d, sessions: make(chan struct{}, maxSessions), gone: make(chan struct{})}
+	alive := again(d.timing.keepalive, func() bool { return c.keepAlive(d.timing.dead) })
 	go func() {
+		conn.refuse()
 		err := conn.Wait()
 		if err == nil || errors.Is(err, io.EOF) {
 			err = errors.New("closed by the other side")
 		}
 		c.giveUp(err)
 		close(c.gone)
+		alive.Stop()
 		d.forget(c)
 	}()
-	go c.keepAlive(d.timing)
 	return c
+}
+
+// again calls f each time that every has passed, as long as it returns true and the timer is not stopped.
+func again(every time.Duration, f func() bool) *time.Timer {
+	var mu sync.Mutex // of t, which a short time could call f before
+	mu.Lock()
+	defer mu.Unlock()
+	var t *time.Timer
+	t = time.AfterFunc(every, func() {
+		if f() {
+			mu.Lock()
+			defer mu.Unlock()
+			t.Reset(every)
+		}
+	})
+	return t
 }
 
 // Name returns the target's name.
@@ -95,25 +143,16 @@ func (c *Client) during(ctx context.Context) (context.Context, context.CancelFun
 	return ctx, func() { cancel(nil) }
 }
 
-// keepAlive closes the connection when the other side does not answer any more. TCP alone would take a quarter of an
-// hour to notice.
-func (c *Client) keepAlive(t timing) {
-	tick := time.NewTicker(t.keepalive)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-c.gone:
-			return
-		}
-		late := time.AfterFunc(t.dead, func() { c.giveUp(fmt.Errorf("no sign of life for %v", t.dead)) })
-		_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; "no" is the usual one
-		late.Stop()
-		if err != nil {
-			c.giveUp(err)
-			return
-		}
+// keepAlive closes the connection when the other side does not answer within the time dead. TCP alone would take a
+// quarter of an hour to notice. It returns whether to go on.
+func (c *Client) keepAlive(dead time.Duration) bool {
+	late := time.AfterFunc(dead, func() { c.giveUp(fmt.Errorf("no sign of life for %v", dead)) })
+	defer late.Stop()
+	if _, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil); err != nil { // any answer will do; "no" is the usual one
+		c.giveUp(err)
+		return false
 	}
+	return true
 }
 
 // Shell opens a shell, under sudo if the Options say so. It waits while the connection has as many as it can carry.

@@ -197,15 +197,14 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	// An agent may hang in a way that closing the connection does not end.
-	client, err := await(ctx, func() (*gossh.Client, error) {
-		c, channels, requests, err := gossh.NewClientConn(conn, e.address(), config)
-		if err != nil {
-			return nil, cmp.Or(errors.Unwrap(err), err) // without "ssh: handshake failed", which a DialError says better
+	shaken, err := await(ctx, func() (c connection, err error) {
+		if c.Conn, c.channels, c.requests, err = gossh.NewClientConn(conn, e.address(), config); err != nil {
+			return c, cmp.Or(errors.Unwrap(err), err) // without "ssh: handshake failed", which a DialError says better
 		}
-		return gossh.NewClient(c, channels, requests), nil
-	}, func(c *gossh.Client) { c.Close() })
+		return c, nil
+	}, func(c connection) { c.Close() })
 	if err == nil && !stop() {
-		client.Close()
+		shaken.Close()
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -214,7 +213,7 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 		}
 		return fail(err)
 	}
-	return newClient(d, client), "", nil
+	return newClient(d, shaken), "", nil
 }
 
 // loginError makes sense of an error of the library after the host key was verified, which has no type.

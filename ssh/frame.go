@@ -78,7 +78,7 @@ func (c Command) part(i int) string {
 }
 
 // maxWrite is how much is written at once: a connection keeps buffers of that size for as long as it lives.
-const maxWrite = 4 << 10
+const maxWrite = 2 << 10
 
 // writeRequest writes the frame for c, whose first line is head. It has no more than maxWrite of it in memory: hundreds of
 // nodes may be sent the same long script at once.

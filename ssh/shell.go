@@ -98,8 +98,11 @@ func startShell(ctx context.Context, host string, p *process, t timing, sudo boo
 		turn: make(chan struct{}, 1), answers: make(chan answer, 1), ended: make(chan struct{}),
 	}
 	s.closing = sync.OnceFunc(p.close)
-	go s.read(r)
-	go s.beat()
+	beats := again(t.heartbeat, s.beat)
+	go func() {
+		s.read(r)
+		beats.Stop()
+	}()
 	return s, nil
 }
 
@@ -273,22 +276,19 @@ func (s *Shell) endReason(err error) error {
 	return err
 }
 
-// beat tells the shell that we are still there.
-func (s *Shell) beat() {
-	tick := time.NewTicker(s.timing.heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.ended:
-			return
-		case <-tick.C:
-		}
-		s.write.Lock()
-		if !s.busy.Load() {
-			_, _ = io.WriteString(s.p.stdin, heartbeat) // an error shows in read
-		}
-		s.write.Unlock()
+// beat tells the shell that we are still there; it returns false when the shell has ended.
+func (s *Shell) beat() bool {
+	s.write.Lock()
+	defer s.write.Unlock()
+	select {
+	case <-s.ended:
+		return false
+	default:
 	}
+	if !s.busy.Load() {
+		_, _ = io.WriteString(s.p.stdin, heartbeat) // an error shows in read
+	}
+	return true
 }
 
 // Close ends the shell, and waits a little until it has: then its locks are free. A command that runs goes on running,

@@ -56,6 +56,7 @@ func (a *app) changeOn(ctx context.Context, makePlan planner, question func(chan
 			return c, err
 		}
 	}
+	view.Planned()
 	p = a.progress()
 	defer p.Close()
 	c.done, err = a.carryOut(ctx, conn, p, c.plan, nodes)

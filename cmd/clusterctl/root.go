@@ -325,6 +325,7 @@ func (a *app) look(ctx context.Context) (*cluster.Connector, *cluster.View, map[
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	frugal(len(seeds))
 	v, nodes, err := c.Look(ctx, seeds)
 	return c, v, nodes, err
 }

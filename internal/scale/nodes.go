@@ -198,7 +198,7 @@ func (n *node) runtime(a *answers, script string) {
 		if m == n {
 			local = " (local)"
 		}
-		fmt.Fprintf(&b, "%10d %10d %s%s\n", m.id, 1, m.name, local)
+		fmt.Fprintf(&b, "%10d %10d %s%s\n", m.id, 1, m.addr(0), local)
 	}
 	a.put("quorum", 0, b.String())
 
@@ -226,7 +226,7 @@ func (n *node) runtime(a *answers, script string) {
 }
 
 // counter is what script/runtime.sh leaves out.
-var counter = regexp.MustCompile(`^runtime\.(services|connections)\.|^runtime\.members\.[0-9]+\.(ip|join_count) `)
+var counter = regexp.MustCompile(`^runtime\.members\.[0-9]+\.(ip|join_count) `)
 
 func (n *node) quorum() int {
 	if len(n.nodes) == 2 {
@@ -243,9 +243,6 @@ func (n *node) twoNode(text string) string {
 }
 
 func (n *node) cmap(b *strings.Builder) {
-	for i, service := range []string{"cmap", "cfg", "cpg", "quorum", "pload", "votequorum", "mon", "wd"} {
-		fmt.Fprintf(b, "internal_configuration.service.%d.name (str) = corosync_%s\ninternal_configuration.service.%d.ver (u32) = 0\n", i, service, i)
-	}
 	fmt.Fprintf(b, "nodelist.local_node_pos (u32) = %d\n", n.id-1)
 	for i, m := range n.members {
 		fmt.Fprintf(b, "nodelist.node.%d.name (str) = %s\nnodelist.node.%d.nodeid (u32) = %d\n", i, m.name, i, m.id)
@@ -264,11 +261,6 @@ func (n *node) cmap(b *strings.Builder) {
 			fmt.Fprintf(b, "r(%d) ip(%s) ", link, m.addr(link))
 		}
 		fmt.Fprintf(b, "\nruntime.members.%d.join_count (u32) = 1\nruntime.members.%d.status (str) = joined\n", m.id, m.id)
-	}
-	for _, service := range []string{"cfg", "cmap", "cpg", "votequorum"} {
-		for i := range 5 {
-			fmt.Fprintf(b, "runtime.services.%s.%d.rx (u64) = 0\nruntime.services.%s.%d.tx (u64) = 0\n", service, i, service, i)
-		}
 	}
 	fmt.Fprintf(b, "runtime.votequorum.this_node_id (u32) = %d\n", n.id)
 	fmt.Fprintf(b, "totem.cluster_name (str) = scale\ntotem.config_version (u64) = %d\ntotem.crypto_cipher (str) = aes256\ntotem.crypto_hash (str) = sha256\n", n.version)
