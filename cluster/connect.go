@@ -32,6 +32,9 @@ type Connector struct {
 	// asked of them: the nodes it returns are none.
 	Brief bool
 
+	// Many, where it is set, is called when it is connected to hundreds of nodes.
+	Many func()
+
 	// Through dials all nodes but Direct, where it is set: join reaches the
 	// members by the one it logs in to.
 	Through *ssh.Dialer
@@ -77,7 +80,10 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 }
 
 func (c *Connector) host(n *hostNode) Node {
-	c.alike.nodes.Add(1)
+	const hundreds = 300
+	if c.alike.nodes.Add(1) == hundreds && c.Many != nil && !c.Brief {
+		c.Many()
+	}
 	return n
 }
 

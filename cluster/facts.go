@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -413,6 +414,10 @@ func parseRuntime(a *alike, sec map[string]section) *Runtime {
 	}
 	if r.Cmap, r.common, err = a.cmap(sec["cmap"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-cmapctl: %w", err)
+		return r
+	}
+	if _, whole := r.Cmap["totem.version"]; !whole { // of which every configuration has one; it is asked for last
+		r.Err = errors.New("corosync-cmapctl: the answer breaks off")
 		return r
 	}
 	stats, err := quorum.ParseCmap(sec["stats"].out)

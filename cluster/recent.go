@@ -131,8 +131,7 @@ type commonCmap struct {
 // moment to the next, and tells nothing of what a node runs by.
 func counter(key []byte) bool {
 	member := isCommon(key) && bytes.HasPrefix(key, []byte("runtime."))
-	return bytes.HasPrefix(key, []byte("runtime.services.")) || bytes.HasPrefix(key, []byte("runtime.connections.")) ||
-		member && (bytes.HasSuffix(key, []byte(".ip")) || bytes.HasSuffix(key, []byte(".join_count")))
+	return member && (bytes.HasSuffix(key, []byte(".ip")) || bytes.HasSuffix(key, []byte(".join_count")))
 }
 
 // isCommon tells whether a key tells of all nodes; members have another place in 2.4.

@@ -77,15 +77,19 @@ func TestToolsOfCorosyncThatHangAreEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const hang, active = `echo $$ >>"$ASKED"; exec sleep 50`, `exit 0` // systemctl is-active
+	const hang, active = `echo $$ >>"$ASKED"; exec 3<> <(:); read -u 3`, `exit 0` // systemctl is-active
 	says := "cat <<'END'\n" + string(status) + "END\n"
-	script := strings.Replace(cluster.SectionsScript+cluster.RuntimeScript, "limit=4", "limit=2", 1)
+	alone := "printf 'Local node ID 1, transport knet\nLINK ID 0 udp\n\taddr\t= 10.0.0.1\n\tstatus:\n\t\tnodeid:          1:\tlocalhost\n'"
+	script := strings.Replace(cluster.SectionsScript+cluster.RuntimeScript, "limit=5", "limit=2", 1)
 	for name, c := range map[string]struct {
 		commands map[string]string
 		want     string
 	}{
 		"all":              {map[string]string{"corosync-quorumtool": hang, "corosync-cfgtool": hang, "corosync-cmapctl": hang}, "corosync-quorumtool"},
 		"after half of it": {map[string]string{"corosync-quorumtool": says, "corosync-cfgtool": "echo Local node ID 1, transport knet\n" + hang, "corosync-cmapctl": "exit 1"}, "corosync-cfgtool"},
+		"the last one":     {map[string]string{"corosync-quorumtool": says, "corosync-cfgtool": alone, "corosync-cmapctl": hang}, "corosync-cmapctl"},
+		"corosync ends": {map[string]string{"corosync-quorumtool": says, "corosync-cfgtool": alone,
+			"corosync-cmapctl": "echo 'totem.config_version (u64) = 3'; exit 1"}, "corosync-cmapctl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.commands["systemctl"] = active
@@ -104,17 +108,32 @@ func TestToolsOfCorosyncThatHangAreEnded(t *testing.T) {
 	}
 }
 
-// What a reload can change is among the keys that a node is asked for, or it could not be awaited.
+// Each key that something goes by is among those that a node is asked for: what a reload can change, or it could not be
+// awaited, and what corosync says of itself.
 func TestKeysThatAReloadChangesAreRead(t *testing.T) {
 	_, asked, _ := strings.Cut(cluster.RuntimeScript, "begin cmap corosync-cmapctl ")
 	asked, _, _ = strings.Cut(strings.ReplaceAll(asked, "\\\n", ""), "\n")
+	read := func(key string) bool {
+		return slices.ContainsFunc(strings.Fields(asked), func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+	}
+	for _, key := range []string{
+		"config.totemconfig_reload_in_progress", "config.reload_status", "config.reload_error_message", "nodelist.local_node_pos",
+		"runtime.config.totem.token", "runtime.members.1.config_version", "runtime.totem.pg.mrp.srp.members.1.status",
+		"runtime.votequorum.this_node_id", "totem.config_version", "system.move_to_root_cgroup",
+	} {
+		if !read(key) {
+			t.Error(key)
+		}
+	}
+	if !strings.HasSuffix(asked, " totem.") {
+		t.Error("totem.version, by which an answer is known to be whole, is not the last")
+	}
 	for _, k := range corosyncconf.Keys() {
 		if k.Section == "uidgid" { // by its values, not by a key of its own
 			continue
 		}
-		in := func(prefix string) bool { return strings.HasPrefix(k.Section+".", prefix) }
 		for r := corosyncconf.V24; r <= corosyncconf.V31; r++ {
-			if k.EffectIn(r) == corosyncconf.Reload && !slices.ContainsFunc(strings.Fields(asked), in) {
+			if k.EffectIn(r) == corosyncconf.Reload && !read(k.Section+"."+k.Name) {
 				t.Errorf("%s.%s", k.Section, k.Name)
 			}
 		}

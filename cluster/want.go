@@ -18,6 +18,7 @@ import (
 const (
 	pollFirst = 20 * time.Millisecond
 	pollLast  = 50 * time.Millisecond
+	pollSlow  = time.Second      // where looks take long
 	pollAll   = time.Second      // until members that wait with another one are asked themselves,
 	pollRest  = 8 * time.Second  // ... at last
 	softLinks = 10 * time.Second // knet finds a link within a few seconds, if it can
@@ -43,12 +44,15 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 	left := slices.DeleteFunc(slices.Clone(w.Members), func(m Member) bool {
 		return !slices.Contains(names, m.Name) // away since before the operation
 	})
+	pause := pollFirst
 	for every := pollAll; ; every = min(2*every, pollRest) {
+		asked := time.Now()
 		if err := a.look(ctx, left); err != nil {
 			return a.said, err
 		}
+		pause = max(pause, rest(asked))
 		left = slices.DeleteFunc(left, a.sees)
-		for began, pause := time.Now(), pollFirst; len(left) > 0 && time.Since(began) < every; {
+		for began := time.Now(); len(left) > 0; {
 			select {
 			case <-ctx.Done():
 				if whole.Err() == nil { // what most of them said is a while ago
@@ -69,11 +73,14 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 				})
 			case <-time.After(pause):
 			}
+			if time.Since(began) >= every {
+				break
+			}
 			asked := time.Now()
 			if err := a.look(ctx, left[:1]); err != nil {
 				return a.said, err
 			}
-			pause = max(min(2*pause, pollLast), min(2*time.Since(asked), pollAll)) // most of the time is corosync's
+			pause = max(min(2*pause, pollLast), rest(asked))
 			if a.sees(left[0]) {
 				left = left[1:]
 				break
@@ -84,6 +91,9 @@ func (r *run) awaited(ctx context.Context, w Want) (map[string]*Runtime, error) 
 		}
 	}
 }
+
+// rest is how long to wait after a look: most of the time is corosync's.
+func rest(asked time.Time) time.Duration { return min(2*time.Since(asked), pollSlow) }
 
 // awaiting is a Want that is waited for.
 type awaiting struct {

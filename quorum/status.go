@@ -49,7 +49,7 @@ const votequorum = "corosync_votequorum"
 var notCasting = regexp.MustCompile(` \(votes (\d+)\)$`)
 
 // ParseStatus reads the standard output of `corosync-quorumtool -s`, with or
-// without -p and -H, of 2.4 to 3.1. It fails on anything but a complete answer,
+// without -i, -p and -H, of 2.4 to 3.1. It fails on anything but a complete answer,
 // so also when the tool printed nothing because corosync is down. The tool's
 // exit status says different things in different versions and is not needed.
 //

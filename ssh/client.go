@@ -64,6 +64,12 @@ func (c connection) refuse() {
 	}
 }
 
+// drop closes a connection that nobody wants any more.
+func (c connection) drop() {
+	go c.refuse() // or what was asked for would keep it
+	c.Close()
+}
+
 // newClient does with one goroutine what gossh.NewClient and a wait for the end take four for. Each keeps a stack of
 // some kilobytes, and there are hundreds of connections: so what is done now and then is done by timers, too.
 func newClient(d *Dialer, conn connection) *Client {

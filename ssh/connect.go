@@ -202,9 +202,9 @@ func (d *Dialer) connect(ctx context.Context, e Endpoint, via *Client) (*Client,
 			return c, cmp.Or(errors.Unwrap(err), err) // without "ssh: handshake failed", which a DialError says better
 		}
 		return c, nil
-	}, func(c connection) { c.Close() })
+	}, connection.drop)
 	if err == nil && !stop() {
-		shaken.Close()
+		shaken.drop()
 		err = ctx.Err()
 	}
 	if err != nil {

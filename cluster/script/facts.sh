@@ -12,7 +12,7 @@ for unit in $1; do
   absent+=$'\n\n'"Id=$unit"$'\n'LoadState=not-found$'\n'ActiveState=inactive
 done
 [ ${#present[@]} = 0 ] || begin units systemctl show -p Id,LoadState,ActiveState,UnitFileState "${present[@]}"
-file hostname /proc/sys/kernel/hostname
+if [ -r /proc/sys/kernel/hostname ]; then file hostname /proc/sys/kernel/hostname; else run hostname uname -n; fi
 put uid 0 "$EUID"
 file machine /etc/machine-id
 file os /etc/os-release

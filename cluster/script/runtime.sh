@@ -3,18 +3,25 @@
 pids=() began=$SECONDS
 begin quorum corosync-quorumtool -si # looking names up takes the square of their number, and may ask DNS
 begin links corosync-cfgtool -s
-# Not all keys, since each takes its time: those that corosync.conf sets, what became of them, and the members.
-begin cmap corosync-cmapctl config. totem. nodelist. quorum. logging. system. resources. nozzle. \
-  runtime.config. runtime.members. runtime.totem. runtime.votequorum.
+# Not all keys, since each takes its time: those that corosync.conf sets, what became of them, and the members. The last
+# ones are always there: without totem.version it has not said all.
+begin cmap corosync-cmapctl config. nodelist. quorum. logging. system. resources. nozzle. \
+  runtime.config. runtime.members. runtime.totem. runtime.votequorum. totem.
 # What takes longer is ended; it may have said half of it.
-limit=4
-exec {watch}> >(exec >/dev/null 2>&1; read -r -t "$limit"; [ $? -le 128 ] || kill "${pids[@]}")
+limit=5
+exec {watch}> >(
+  exec >/dev/null 2>&1
+  read -r -t "$limit"
+  [ $? -le 128 ] || for pid in "${pids[@]}"; do
+    read -r name <"/proc/$pid/comm" && [[ $name == corosync-* ]] && kill "$pid"
+  done
+)
 heard() { told "$1"; ((SECONDS - began < limit)) || out=; }
 heard quorum; quorum=$out
 heard links; links=$out
 heard cmap; cmap=$out
 exec {watch}>&-
-if [ -n "$quorum" ] || active corosync; then
+if { [[ ! -v running ]] && [ -n "$quorum" ]; } || active corosync; then
   put quorum 0 "$quorum"
   put links 0 "$links"
   # Of hundreds of nodes it has thousands of lines; nobody reads the counters and addresses.

@@ -19,7 +19,7 @@ begin() { # NAME COMMAND...
 }
 told() { # NAME: what it tells, to its end, into out
   local fd=${tools[$1]}
-  IFS= read -r -N 1000000000 -u "$fd" out # faster than with -d or -t, which read byte by byte
+  IFS= read -r -N 1000000000 -u "$fd" out # not -d or -t, which read byte by byte (bash 4.2 always does)
   exec {fd}<&-
   out=${out%$'\n'}
 }

@@ -210,6 +210,7 @@ func (a *app) add(ctx context.Context, conn *cluster.Connector, seeds []cluster.
 			return err
 		}
 	}
+	view.Planned()
 	done, err := a.carryOut(ctx, conn, p, plan, nodes)
 	if err != nil || !done {
 		return err

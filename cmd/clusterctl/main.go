@@ -21,13 +21,8 @@ func main() { os.Exit(mainExit()) }
 // of nodes is in use until the end. With a few nodes it costs too little to be seen.
 const garbage = 25
 
-// frugal has less garbage lie about where there are hundreds of nodes, for some
-// more processor time, so that clusterctl stays small on a small machine.
-func frugal(nodes int) {
-	if nodes > 300 {
-		debug.SetGCPercent(garbage / 3)
-	}
-}
+// frugal has less garbage lie about, for some more processor time.
+func frugal() { debug.SetGCPercent(garbage / 3) }
 
 // mainExit runs the command line. The first Ctrl-C cancels what is going on,
 // which then takes back what it did; the second one ends clusterctl at once.

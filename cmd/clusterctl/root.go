@@ -204,7 +204,7 @@ func (a *app) connector(ctx context.Context, extra ...string) (*cluster.Connecto
 		return nil, err
 	}
 	hostname, _ := os.Hostname() // without one nothing is this machine
-	return &cluster.Connector{Dialer: d, Hostname: hostname, Sudo: a.ssh.Sudo}, nil
+	return &cluster.Connector{Dialer: d, Hostname: hostname, Sudo: a.ssh.Sudo, Many: frugal}, nil
 }
 
 // connectorThrough is a connector that reaches all nodes but host through it.
@@ -325,7 +325,6 @@ func (a *app) look(ctx context.Context) (*cluster.Connector, *cluster.View, map[
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	frugal(len(seeds))
 	v, nodes, err := c.Look(ctx, seeds)
 	return c, v, nodes, err
 }

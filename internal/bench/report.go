@@ -145,7 +145,7 @@ func (r *report) print(out io.Writer) error {
 		if what == last {
 			what = ""
 		}
-		if row.By == clusterctl {
+		if row.By == clusterctl || row.Ratio == 0 {
 			ratio = ""
 		}
 		last = row.Operation
