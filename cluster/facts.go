@@ -402,6 +402,14 @@ func parseHolder(out []byte) *Holder {
 // the last is there with corosync 3.0 only.
 func parseRuntime(a *alike, sec map[string]section) *Runtime {
 	r := &Runtime{}
+	for _, tool := range []struct{ section, command string }{
+		{"quorum", "corosync-quorumtool -s"}, {"links", "corosync-cfgtool -s"}, {"cmap", "corosync-cmapctl"},
+	} {
+		if len(sec[tool.section].out) == 0 { // it has failed, or was ended since it took too long
+			r.Err = fmt.Errorf("%s prints nothing", tool.command)
+			return r
+		}
+	}
 	var err error
 	if r.Quorum, err = quorum.ParseStatus(sec["quorum"].out); err != nil {
 		r.Err = fmt.Errorf("corosync-quorumtool -s: %w", err)

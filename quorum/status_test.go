@@ -82,8 +82,9 @@ func TestParseStatus(t *testing.T) {
 			Blocked: true, Expected: 3, Highest: 3, Total: 2, Quorum: 2, Flags: []string{"WaitForAll"},
 			Members: []quorum.Member{{NodeID: 1, Votes: 1, Name: "n1"}, {NodeID: 2, Votes: 1, Name: "n2"}},
 		},
-		"3.1.2/knet-3-nodes.txt": three("1.9"),
-		"3.1.7/knet-3-nodes.txt": three("1.9"),
+		"3.1.2/knet-3-nodes.txt":           three("1.9"),
+		"3.1.7/knet-3-nodes.txt":           three("1.9"),
+		"3.1.7/knet-3-nodes-addresses.txt": ringNames("10.99.10.1", three("1.e")),
 		"3.1.7/knet-alone.txt": {
 			Provider: vq, Nodes: 1, NodeID: 1, RingID: "1.11",
 			Blocked: true, Expected: 3, Highest: 3, Total: 1, Quorum: 2, Flags: []string{},

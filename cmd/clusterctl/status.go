@@ -211,7 +211,11 @@ func config(n cluster.StatusNode) cli.Cell {
 	case n.ConfigSHA256 == "":
 		return cli.Styled(cli.Bad, "none")
 	case n.Corosync == "active" && n.ConfigVersionRunning != n.ConfigVersionFile:
-		return cli.Styled(cli.Warn, fmt.Sprintf("%d, runs %d", n.ConfigVersionFile, n.ConfigVersionRunning))
+		runs := "?" // corosync does not say
+		if n.ConfigVersionRunning > 0 {
+			runs = strconv.FormatUint(n.ConfigVersionRunning, 10)
+		}
+		return cli.Styled(cli.Warn, fmt.Sprintf("%d, runs %s", n.ConfigVersionFile, runs))
 	}
 	return cli.Text(strconv.FormatUint(n.ConfigVersionFile, 10))
 }
