@@ -80,7 +80,7 @@ func (c *Connector) Node(ctx context.Context, n PlanNode) (Node, error) {
 }
 
 func (c *Connector) host(n *hostNode) Node {
-	const hundreds = 300
+	const hundreds = 200
 	if c.alike.nodes.Add(1) == hundreds && c.Many != nil && !c.Brief {
 		c.Many()
 	}

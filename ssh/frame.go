@@ -78,24 +78,15 @@ func (c Command) part(i int) string {
 }
 
 // maxWrite is how much is written at once: a connection keeps buffers of that size for as long as it lives.
-const maxWrite = 2 << 10
+const maxWrite = 1 << 10
 
 // writeRequest writes the frame for c, whose first line is head. It has no more than maxWrite of it in memory: hundreds of
 // nodes may be sent the same long script at once.
 func writeRequest(w io.Writer, head string, c Command) error {
 	b := bufio.NewWriterSize(w, maxWrite)
-	text := func(s string) {
-		for len(s) > 0 {
-			n, _ := b.WriteString(s[:min(len(s), maxWrite)]) // an error stays for Flush
-			if n == 0 {
-				return
-			}
-			s = s[n:]
-		}
-	}
-	text(head)
+	writeText(b, head)
 	for i := range 1 + len(c.Args) {
-		text(c.part(i))
+		writeText(b, c.part(i))
 	}
 	for _, piece := range c.Stdin {
 		for part := range slices.Chunk(piece, maxWrite) {
@@ -103,6 +94,17 @@ func writeRequest(w io.Writer, head string, c Command) error {
 		}
 	}
 	return b.Flush()
+}
+
+// writeText writes s to b, which is maxWrite long, in pieces.
+func writeText(b *bufio.Writer, s string) {
+	for len(s) > 0 {
+		n, _ := b.WriteString(s[:min(len(s), maxWrite)]) // an error stays for Flush
+		if n == 0 {
+			return
+		}
+		s = s[n:]
+	}
 }
 
 // answer is one reply frame.

@@ -112,7 +112,9 @@ func startProgram(ctx context.Context, p *process, program string, sudo bool) (*
 	r := bufio.NewReaderSize(p.stdout, 512) // for lines; what is long is read past it
 	type none = struct{}
 	_, err := await(ctx, func() (none, error) {
-		_, err := io.WriteString(p.stdin, programFor(marker, program))
+		b := bufio.NewWriterSize(p.stdin, maxWrite)
+		writeText(b, programFor(marker, program))
+		err := b.Flush()
 		if err == nil {
 			err = skipTo(r, marker)
 		}
