@@ -242,8 +242,15 @@ func (s *Server) serve(c *conn) {
 	now := s.handshakes.Add(1)
 	for most := s.mostHandshakes.Load(); now > most && !s.mostHandshakes.CompareAndSwap(most, now); most = s.mostHandshakes.Load() {
 	}
-	ssh, channels, requests, err := gossh.NewServerConn(c, s.server)
-	s.handshakes.Add(-1)
+	over := sync.OnceFunc(func() { s.handshakes.Add(-1) })
+	config := *s.server
+	config.AuthLogCallback = func(_ gossh.ConnMetadata, _ string, err error) {
+		if err == nil {
+			over() // before the client is told, which then begins the next one
+		}
+	}
+	ssh, channels, requests, err := gossh.NewServerConn(c, &config)
+	over()
 	if err != nil {
 		return
 	}
