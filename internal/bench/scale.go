@@ -33,10 +33,10 @@ func (b *bench) grow(ctx context.Context, s side) error {
 		if err := b.burn(ctx, named("status"), s, nodes, status); err != nil {
 			return err
 		}
-		login := func(ctx context.Context) error {
-			return (&floorWorker{bench: b}).run(ctx, same(nodes, "true", none))
-		}
 		if s == floor {
+			login := func(ctx context.Context) error {
+				return (&floorWorker{bench: b}).run(ctx, same(nodes, "true", none))
+			}
 			if err := b.burn(ctx, named("login"), s, nodes, login); err != nil {
 				return err
 			}
